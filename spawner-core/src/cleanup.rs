@@ -1,0 +1,372 @@
+//! What is known after a task was destroyed.
+
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Usage;
+use crate::verdict::{Strength, verdict};
+
+/// What a backend used to know and kill a task's members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mechanism {
+    /// A control group of its own, version 2 (Linux).
+    CgroupV2,
+    /// A process to which every orphan of the task falls (Linux, `PR_SET_CHILD_SUBREAPER`).
+    Subreaper,
+    /// A pid namespace of its own (Linux).
+    PidNamespace,
+    /// Its process group and session, and a walk over the process tree. Can be escaped.
+    ProcessGroup,
+    /// A Job Object (Windows).
+    JobObject,
+    /// A container engine.
+    ContainerEngine,
+    /// A control group on the remote host.
+    RemoteCgroup,
+    /// A subreaper on the remote host.
+    RemoteSubreaper,
+    /// The session that ssh holds.
+    RemoteSession,
+    /// No mechanism of the operating system: the scriptable fake backend.
+    Fake,
+}
+
+impl Mechanism {
+    /// The name in reports, configuration and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CgroupV2 => "cgroup-v2",
+            Self::Subreaper => "subreaper",
+            Self::PidNamespace => "pid-namespace",
+            Self::ProcessGroup => "process-group",
+            Self::JobObject => "job-object",
+            Self::ContainerEngine => "container-engine",
+            Self::RemoteCgroup => "remote-cgroup",
+            Self::RemoteSubreaper => "remote-subreaper",
+            Self::RemoteSession => "remote-session",
+            Self::Fake => "fake",
+        }
+    }
+}
+
+impl fmt::Display for Mechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What became of one resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// It ended by itself.
+    Exited,
+    /// It ended after it was asked to, within the grace.
+    Terminated,
+    /// It was forced to end.
+    Killed,
+    /// It was removed (what is not a process).
+    Removed,
+    /// It was gone before anybody touched it.
+    AlreadyGone,
+    /// It was seen alive after the deadline.
+    Survived,
+    /// Nobody could look, or the look could miss it.
+    Unverified,
+}
+
+impl Fate {
+    /// Every fate.
+    pub const ALL: [Self; 7] = [
+        Self::Exited,
+        Self::Terminated,
+        Self::Killed,
+        Self::Removed,
+        Self::AlreadyGone,
+        Self::Survived,
+        Self::Unverified,
+    ];
+
+    /// Whether a resource with this fate is a leftover: not proved gone.
+    pub const fn is_leftover(self) -> bool {
+        matches!(self, Self::Survived | Self::Unverified)
+    }
+
+    /// The name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exited => "exited",
+            Self::Terminated => "terminated",
+            Self::Killed => "killed",
+            Self::Removed => "removed",
+            Self::AlreadyGone => "already-gone",
+            Self::Survived => "survived",
+            Self::Unverified => "unverified",
+        }
+    }
+}
+
+/// What kind of thing a resource is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResourceKind {
+    /// A process.
+    Process,
+    /// A control group.
+    Cgroup,
+    /// A folder that was made for the task.
+    Folder,
+    /// A container.
+    Container,
+    /// A volume of a container.
+    Volume,
+    /// A task as a whole, where nothing finer is known.
+    Task,
+}
+
+impl ResourceKind {
+    /// The word for it in messages and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Cgroup => "cgroup",
+            Self::Folder => "folder",
+            Self::Container => "container",
+            Self::Volume => "volume",
+            Self::Task => "task",
+        }
+    }
+}
+
+/// Something that a task made or was made of, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Resource {
+    /// What kind of thing it is.
+    pub kind: ResourceKind,
+    /// Its id among its kind: a pid, a container's full id, a path.
+    pub id: String,
+    /// When it came to be (RFC 3339), where that is known. A pid is an identity only with it.
+    pub started: Option<String>,
+    /// Its name, for people: the command name of a process.
+    pub name: Option<String>,
+    /// What became of it.
+    pub fate: Fate,
+    /// Why it is a leftover; `None` where it is none.
+    pub reason: Option<String>,
+    /// The command that a person can type to be rid of it; `None` where it is no leftover.
+    pub remedy: Option<String>,
+}
+
+/// A leftover together with the backend that reports it; what an accountability message is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Leftover<'a> {
+    backend: &'a str,
+    resource: &'a Resource,
+}
+
+impl Leftover<'_> {
+    /// The resource that is not proved gone.
+    pub fn resource(&self) -> &Resource {
+        self.resource
+    }
+}
+
+/// The accountability message: who failed to destroy what, why, and what to type.
+impl fmt::Display for Leftover<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Resource { kind, id, name, fate, reason, remedy, .. } = self.resource;
+        let failed = if *fate == Fate::Survived { "failed to destroy" } else { "cannot prove the end of" };
+        write!(f, "{}: {failed} {} {id}", self.backend, kind.name())?;
+        if let Some(name) = name {
+            write!(f, " ({})", name.escape_debug())?;
+        }
+        write!(f, ": {}.", reason.as_deref().unwrap_or("no reason is known"))?;
+        if let Some(remedy) = remedy {
+            write!(f, " To remove it by hand: {remedy}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The judgement on a task's clean-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Everything the task made was observed to be gone, by a mechanism that cannot miss a member.
+    Clean,
+    /// Something was seen alive after the deadline.
+    Leaked,
+    /// It could not be looked at, or only by a mechanism that can miss members.
+    Unverified,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Clean => "clean",
+            Self::Leaked => "leaked",
+            Self::Unverified => "unverified",
+        })
+    }
+}
+
+/// What a backend observed when it looked. It contains no verdict: that is computed from it.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// What was used to know and kill the members.
+    pub mechanisms: Vec<Mechanism>,
+    /// How far that can be trusted.
+    pub strength: Strength,
+    /// Every leftover, and of the others at least the first [`Evidence::LISTED`].
+    pub resources: Vec<Resource>,
+    /// How many resources there were, listed or not.
+    pub total: usize,
+    /// What the task used, where known.
+    pub usage: Option<Usage>,
+}
+
+impl Evidence {
+    /// How many resources that are *not* leftovers a report lists. Leftovers are never cut.
+    pub const LISTED: usize = 100;
+
+    /// Evidence of a look that failed: the task as a whole is not verified.
+    pub fn blind(mechanisms: Vec<Mechanism>, resource: Resource) -> Self {
+        Self { mechanisms, strength: Strength::Blind, resources: vec![resource], total: 1, usage: None }
+    }
+}
+
+/// What [`destroy_task`](crate::Spawner::destroy_task) returns: a verdict, what became of each
+/// resource, and how the task was ended.
+///
+/// There is no way to make one with a verdict of one's own: it follows from the evidence.
+#[derive(Debug, Clone)]
+#[must_use = "an outcome may say that something was left behind"]
+pub struct CleanupOutcome {
+    backend: String,
+    verdict: Verdict,
+    evidence: Evidence,
+    left_behind: Vec<Resource>,
+    left_behind_total: usize,
+    escalated: bool,
+    elapsed: Duration,
+}
+
+impl CleanupOutcome {
+    /// Judges what `backend` observed. `left_behind` is what was still running after the linger,
+    /// `left_behind_total` their number where the list was cut.
+    pub(crate) fn judge(
+        backend: &str,
+        evidence: Evidence,
+        (left_behind, left_behind_total): (Vec<Resource>, usize),
+        escalated: bool,
+        elapsed: Duration,
+    ) -> Self {
+        Self {
+            backend: backend.to_owned(),
+            verdict: verdict(evidence.strength, evidence.resources.iter().map(|resource| resource.fate)),
+            evidence,
+            left_behind,
+            left_behind_total,
+            escalated,
+            elapsed,
+        }
+    }
+
+    /// The judgement.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// Whether everything was proved gone.
+    pub fn is_clean(&self) -> bool {
+        self.verdict == Verdict::Clean
+    }
+
+    /// The name of the backend that destroyed the task.
+    pub fn backend(&self) -> &str {
+        &self.backend
+    }
+
+    /// What was used to know and kill the members.
+    pub fn mechanisms(&self) -> &[Mechanism] {
+        &self.evidence.mechanisms
+    }
+
+    /// What the task was made of; every leftover, and at least the first [`Evidence::LISTED`] others.
+    pub fn resources(&self) -> &[Resource] {
+        &self.evidence.resources
+    }
+
+    /// How many resources there were, listed or not.
+    pub fn resources_total(&self) -> usize {
+        self.evidence.total
+    }
+
+    /// What was still running after the main process had ended by itself and the linger was over.
+    /// It was destroyed like all else; its fate is among [`CleanupOutcome::resources`].
+    pub fn left_behind(&self) -> &[Resource] {
+        &self.left_behind
+    }
+
+    /// How many were left behind, listed or not.
+    pub fn left_behind_total(&self) -> usize {
+        self.left_behind_total
+    }
+
+    /// Whether force was needed.
+    pub fn escalated(&self) -> bool {
+        self.escalated
+    }
+
+    /// How long destroying took.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// What the task used, where known.
+    pub fn usage(&self) -> Option<Usage> {
+        self.evidence.usage
+    }
+
+    /// What is not proved gone; each displays as an accountability message.
+    pub fn leftovers(&self) -> impl Iterator<Item = Leftover<'_>> {
+        self.evidence
+            .resources
+            .iter()
+            .filter(|resource| resource.fate.is_leftover())
+            .map(|resource| Leftover { backend: &self.backend, resource })
+    }
+}
+
+/// The accountability message: one line for each leftover; where there is none, one line with the
+/// verdict.
+impl fmt::Display for CleanupOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut first = true;
+        for leftover in self.leftovers() {
+            if !first {
+                f.write_str("\n")?;
+            }
+            first = false;
+            write!(f, "{leftover}")?;
+        }
+        if !first {
+            return Ok(());
+        }
+        let by = self.mechanisms().iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
+        match self.verdict {
+            Verdict::Clean => write!(f, "{}: clean, proved by {by}", self.backend),
+            Verdict::Leaked => write!(f, "{}: leaked", self.backend),
+            Verdict::Unverified => write!(
+                f,
+                "{}: nothing was seen to remain, but {} can miss members, so this is no proof",
+                self.backend,
+                if by.is_empty() { "what looked" } else { &by },
+            ),
+        }
+    }
+}

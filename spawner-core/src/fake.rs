@@ -1,0 +1,386 @@
+//! A backend of no operating system: every step does what its script says.
+//!
+//! For tests of harnesses (what do you do when the verdict is `Leaked`?) and of the conformance suite
+//! itself, which must fail on a backend that lies.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
+use tokio::time::Instant;
+
+use crate::admission::Admitted;
+use crate::capability::{Capabilities, Capability, Support};
+use crate::cleanup::{CleanupOutcome, Evidence, Fate, Mechanism, Resource, ResourceKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::exit::Exit;
+use crate::id::TaskId;
+use crate::ladder::{Progress, Rungs};
+use crate::spawner::{Check, Spawner};
+use crate::start::{Ledger, StartGuard};
+use crate::stream::TaskStreams;
+use crate::task::{Task, TaskRecord, TaskState};
+use crate::teardown::{AskScope, Teardown};
+use crate::verdict::Strength;
+
+/// The steps at which a script can intervene.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Starting, before anything was made.
+    Start,
+    /// Starting, after something was made.
+    Started,
+    /// [`Rungs::await_empty`].
+    AwaitEmpty,
+    /// [`Rungs::members`].
+    Members,
+    /// [`Rungs::ask`].
+    Ask,
+    /// [`Rungs::force`].
+    Force,
+    /// [`Rungs::look`].
+    Look,
+    /// [`Rungs::release`].
+    Release,
+}
+
+/// What happens at a step instead of success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails.
+    Fail,
+    /// It never returns.
+    Hang,
+    /// It panics.
+    Panic,
+}
+
+/// What a member of a fake task heeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heeds {
+    /// It ends when asked.
+    Ask,
+    /// It ends when forced.
+    Force,
+    /// It never ends.
+    Nothing,
+}
+
+/// How fake tasks behave.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// What the members, the main process first, heed.
+    pub members: Vec<Heeds>,
+    /// How the main process ends at once, if it does so by itself.
+    pub exit: Option<Exit>,
+    /// How far the backend's look can be trusted.
+    pub strength: Strength,
+    /// What goes wrong, and where.
+    pub faults: HashMap<Step, Fault>,
+    /// The one answer for each capability.
+    pub capabilities: Capabilities,
+}
+
+impl Default for Script {
+    /// One member that ends when asked, a perfect mechanism, no faults, no limits, streams or terminals.
+    fn default() -> Self {
+        let yes = || Support::guaranteed("the script");
+        let no = || Support::unsupported("the fake backend runs nothing");
+        Self {
+            members: vec![Heeds::Ask],
+            exit: None,
+            strength: Strength::CannotMiss,
+            faults: HashMap::new(),
+            capabilities: Capabilities {
+                end_everything: yes(),
+                prove_clean: yes(),
+                name_leftovers: yes(),
+                name_left_behind: yes(),
+                ask_first: yes(),
+                end_fork_storm: yes(),
+                end_other_users: yes(),
+                end_with_harness: yes(),
+                exact_exit: yes(),
+                stream_output: no(),
+                terminal: no(),
+                signal: no(),
+                limit_memory: no(),
+                limit_pids: no(),
+                limit_cpu: no(),
+                usage: no(),
+                unchanged_view: yes(),
+            },
+        }
+    }
+}
+
+/// A backend whose tasks exist in memory only.
+#[derive(Debug, Clone)]
+pub struct FakeSpawner {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    script: Script,
+    tasks: StdMutex<HashMap<TaskId, Arc<FakeTask>>>,
+    ledger: Ledger,
+}
+
+#[derive(Debug)]
+struct FakeTask {
+    members: watch::Sender<Vec<(Heeds, Option<Fate>)>>,
+    exit: StdMutex<Option<(Exit, Instant)>>,
+    progress: Arc<Mutex<Progress>>,
+    calls: StdMutex<Vec<Step>>,
+}
+
+impl FakeSpawner {
+    /// A backend whose tasks behave as `script` says.
+    pub fn new(script: Script) -> Self {
+        let shared = Shared { script, tasks: StdMutex::default(), ledger: Ledger::default() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// How many members of all tasks are still there.
+    pub fn alive(&self) -> usize {
+        let tasks = self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks
+            .values()
+            .map(|task| task.members.borrow().iter().filter(|(_, fate)| fate.is_none()).count())
+            .sum()
+    }
+
+    /// The steps that were taken on a task, in order.
+    pub fn calls(&self, task: &Task) -> Vec<Step> {
+        self.find(task).map_or_else(|_| Vec::new(), |task| task.lock_calls().clone())
+    }
+
+    fn find(&self, task: &Task) -> Result<Arc<FakeTask>> {
+        let tasks = self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = || Error::new(ErrorKind::UnknownTask, "find the task", task.id().to_string());
+        tasks.get(&task.id()).cloned().ok_or_else(unknown)
+    }
+
+    async fn fault(&self, step: Step) -> Result<()> {
+        match self.shared.script.faults.get(&step) {
+            None => Ok(()),
+            Some(Fault::Fail) => Err(Error::new(ErrorKind::Io, "take the step", format!("{step:?}"))),
+            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Panic) => panic!("the script says so at {step:?}"),
+        }
+    }
+}
+
+impl FakeTask {
+    fn lock_calls(&self) -> std::sync::MutexGuard<'_, Vec<Step>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, heeding: &[Heeds], fate: Fate) {
+        self.members.send_modify(|members| {
+            for (heeds, own) in members.iter_mut() {
+                if own.is_none() && heeding.contains(heeds) {
+                    *own = Some(fate);
+                }
+            }
+        });
+        let leader_gone = self.members.borrow().first().is_none_or(|(_, fate)| fate.is_some());
+        let mut exit = self.exit.lock().unwrap_or_else(PoisonError::into_inner);
+        if leader_gone && exit.is_none() {
+            let signal = if fate == Fate::Killed { 9 } else { 15 };
+            *exit = Some((Exit::Signalled { signal, core: false }, Instant::now()));
+        }
+    }
+}
+
+#[async_trait]
+impl Spawner for FakeSpawner {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.shared.script.capabilities
+    }
+
+    async fn check(&self) -> Result<Check> {
+        Ok(Check { answered: "fake".into(), notes: Vec::new() })
+    }
+
+    async fn start_task(&self, spec: Admitted<'_>) -> Result<Task> {
+        self.fault(Step::Start).await?;
+        let script = &self.shared.script;
+        let mut members: Vec<_> = script.members.iter().map(|&heeds| (heeds, None)).collect();
+        if let (Some(leader), Some(_)) = (members.first_mut(), &script.exit) {
+            leader.1 = Some(Fate::Exited);
+        }
+        let state = Arc::new(FakeTask {
+            members: watch::Sender::new(members),
+            exit: StdMutex::new(script.exit.clone().map(|exit| (exit, Instant::now()))),
+            progress: Arc::default(),
+            calls: StdMutex::default(),
+        });
+        let task = Task::new(TaskRecord {
+            schema: TaskRecord::SCHEMA.into(),
+            id: TaskId::random(),
+            backend: self.name().into(),
+            argv: spec.argv.clone(),
+            leader: None,
+            mechanisms: vec![Mechanism::Fake],
+        });
+        self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(task.id(), state);
+        let (spawner, doomed) = (self.clone(), task.clone());
+        let guard = StartGuard::new(&self.shared.ledger, move || async move {
+            spawner.destroy_task(&doomed, &Teardown::at_once()).await
+        });
+        if let Err(error) = self.fault(Step::Started).await {
+            return Err(guard.fail(error).await);
+        }
+        guard.succeed();
+        Ok(task)
+    }
+
+    async fn task_state(&self, task: &Task) -> Result<TaskState> {
+        let task = self.find(task)?;
+        let exit = task.exit.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(exit.map_or(TaskState::Running, |(exit, _)| TaskState::Ended(exit)))
+    }
+
+    async fn wait_task(&self, task: &Task) -> Result<Exit> {
+        let task = self.find(task)?;
+        let mut members = task.members.subscribe();
+        loop {
+            if let Some((exit, _)) = task.exit.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+                return Ok(exit);
+            }
+            if members.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    async fn task_output(&self, _: &Task) -> Result<TaskStreams> {
+        Ok(TaskStreams::default())
+    }
+
+    async fn signal_task(&self, _: &Task, _: i32) -> Result<()> {
+        let Support::Unsupported { why } = &self.shared.script.capabilities.signal else { return Ok(()) };
+        Err(crate::admission::refusal(self.name(), Capability::Signal, why))
+    }
+
+    async fn rungs(&self, task: &Task) -> Result<Box<dyn Rungs + '_>> {
+        let task = self.find(task)?;
+        let progress = Arc::clone(&task.progress).lock_owned().await;
+        Ok(Box::new(FakeRungs { spawner: self.clone(), task, progress }))
+    }
+
+    fn abandoned(&self) -> Vec<CleanupOutcome> {
+        self.shared.ledger.take()
+    }
+}
+
+struct FakeRungs {
+    spawner: FakeSpawner,
+    task: Arc<FakeTask>,
+    progress: OwnedMutexGuard<Progress>,
+}
+
+impl FakeRungs {
+    async fn step(&self, step: Step) -> Result<()> {
+        self.task.lock_calls().push(step);
+        self.spawner.fault(step).await
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        let members = self.task.members.borrow();
+        let describe = |(index, (_, fate)): (usize, &(Heeds, Option<Fate>))| Resource {
+            kind: ResourceKind::Process,
+            id: (index + 1).to_string(),
+            started: None,
+            name: Some("fake".into()),
+            fate: fate.unwrap_or(Fate::Survived),
+            reason: fate.is_none().then(|| "the script says that it heeds nothing".into()),
+            remedy: fate.is_none().then(|| format!("kill -KILL {}", index + 1)),
+        };
+        members.iter().enumerate().map(describe).collect()
+    }
+}
+
+#[async_trait]
+impl Rungs for FakeRungs {
+    fn progress(&mut self) -> &mut Progress {
+        &mut self.progress
+    }
+
+    fn ended_at(&self) -> Option<Instant> {
+        self.task.exit.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, at)| *at)
+    }
+
+    async fn await_empty(&mut self) -> Result<()> {
+        self.step(Step::AwaitEmpty).await?;
+        let mut members = self.task.members.subscribe();
+        let waited = members.wait_for(|members| members.iter().all(|(_, fate)| fate.is_some())).await;
+        waited.map(|_| ()).map_err(|error| Error::new(ErrorKind::Lost, "watch", "the fake").because(error))
+    }
+
+    async fn members(&mut self) -> Result<(Vec<Resource>, usize)> {
+        self.step(Step::Members).await?;
+        let mut members = self.resources();
+        members.retain(|member| member.fate.is_leftover());
+        let total = members.len();
+        Ok((members, total))
+    }
+
+    async fn ask(&mut self, _: AskScope) -> Result<()> {
+        self.step(Step::Ask).await?;
+        self.task.end(&[Heeds::Ask], Fate::Terminated);
+        Ok(())
+    }
+
+    async fn force(&mut self) -> Result<()> {
+        self.step(Step::Force).await?;
+        self.task.end(&[Heeds::Ask, Heeds::Force], Fate::Killed);
+        Ok(())
+    }
+
+    async fn look(&mut self) -> Result<Evidence> {
+        self.step(Step::Look).await?;
+        let resources = self.resources();
+        let total = resources.len();
+        let strength = self.spawner.shared.script.strength;
+        Ok(Evidence { mechanisms: vec![Mechanism::Fake], strength, resources, total, usage: None })
+    }
+
+    fn last_known(&mut self, why: &str) -> Evidence {
+        let mut resources = self.resources();
+        for resource in &mut resources {
+            resource.fate = Fate::Unverified;
+            resource.reason = Some(why.into());
+        }
+        let total = resources.len();
+        Evidence {
+            mechanisms: vec![Mechanism::Fake],
+            strength: Strength::Blind,
+            resources,
+            total,
+            usage: None,
+        }
+    }
+
+    async fn release(&mut self) -> Vec<Resource> {
+        match self.step(Step::Release).await {
+            Ok(()) => Vec::new(),
+            Err(error) => vec![Resource {
+                kind: ResourceKind::Folder,
+                id: "scratch".into(),
+                started: None,
+                name: None,
+                fate: Fate::Survived,
+                reason: Some(error.to_string()),
+                remedy: Some("rm -r scratch".into()),
+            }],
+        }
+    }
+}

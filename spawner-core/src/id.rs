@@ -1,0 +1,115 @@
+//! Identities. A bare pid is never one: it is reused.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The name of one task: 16 hexadecimal digits, random, unique for all practical purposes.
+///
+/// ```
+/// use spawner_core::TaskId;
+///
+/// let id = TaskId::random();
+/// assert_eq!(id.to_string().parse::<TaskId>().unwrap(), id);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct TaskId(u64);
+
+impl TaskId {
+    /// A fresh id from the operating system's random numbers.
+    ///
+    /// # Panics
+    ///
+    /// Where the operating system has no random numbers to give, which no supported one does.
+    pub fn random() -> Self {
+        // UNWRAP: getrandom(2) cannot fail for 8 bytes once the pool is ready.
+        Self(getrandom::u64().expect("the operating system gives random numbers"))
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskId({self})")
+    }
+}
+
+impl From<TaskId> for String {
+    fn from(id: TaskId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for TaskId {
+    type Error = BadTaskId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl FromStr for TaskId {
+    type Err = BadTaskId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if !digits {
+            return Err(BadTaskId(text.to_owned()));
+        }
+        u64::from_str_radix(text, 16).map(Self).map_err(|_| BadTaskId(text.to_owned()))
+    }
+}
+
+/// A text that is not a task id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadTaskId(String);
+
+impl fmt::Display for BadTaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not a task id, which has 16 hexadecimal digits", self.0)
+    }
+}
+
+impl std::error::Error for BadTaskId {}
+
+/// One process, told apart from every other that ever had its pid.
+///
+/// The start time is what `/proc/PID/stat` gives in field 22 (proc_pid_stat(5)): clock ticks since the
+/// machine came up, hence the boot id beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessIdentity {
+    /// The kernel's id of this boot; empty where the platform has none.
+    pub boot_id: String,
+    /// The process id, as the harness sees it.
+    pub pid: u32,
+    /// When it started, in the platform's own unit since boot; on Linux, clock ticks.
+    pub start_time: u64,
+}
+
+impl fmt::Display for ProcessIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.pid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_id_is_sixteen_hexadecimal_digits_and_nothing_else() {
+        assert!("deadbeefdeadbeef".parse::<TaskId>().is_ok());
+        for bad in ["", "deadbeef", "+eadbeefdeadbeef", "deadbeefdeadbeeg", "deadbeefdeadbeef0"] {
+            assert!(bad.parse::<TaskId>().is_err(), "{bad}");
+        }
+    }
+}

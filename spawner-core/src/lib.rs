@@ -1,0 +1,49 @@
+//! The contract of `spawner`.
+//!
+//! A [`Spawner`] starts a task in one kind of place and later gets rid of everything that the task
+//! made. What it returns then, a [`CleanupOutcome`], says [`Verdict::Clean`] only where everything was
+//! *observed to be gone* by a mechanism that cannot miss a member. A backend reports evidence; the
+//! verdict is computed here, by the one pure function [`verdict()`].
+//!
+//! The modules come in two layers, and the arrows between them point down only: first the words
+//! ([`spec`], [`exit`], [`capability`], [`cleanup`], [`error`], [`id`]), then the behaviour
+//! ([`mod@verdict`], [`ladder`], [`admission`], [`start`], [`spawner`], [`run`]).
+//!
+//! This crate does nothing to any process by itself; see `spawner-process` for a backend, and the
+//! `fake` feature for one that can be scripted.
+
+pub mod admission;
+pub mod capability;
+pub mod cleanup;
+pub mod error;
+pub mod exit;
+#[cfg(feature = "fake")]
+pub mod fake;
+pub mod id;
+pub mod ladder;
+mod os_text;
+pub mod report;
+pub mod run;
+pub mod spawner;
+pub mod spec;
+pub mod start;
+pub mod stream;
+pub mod task;
+pub mod teardown;
+pub mod verdict;
+
+pub use admission::Admitted;
+pub use capability::{Capabilities, Capability, Level, Support};
+pub use cleanup::{CleanupOutcome, Evidence, Fate, Leftover, Mechanism, Resource, ResourceKind, Verdict};
+pub use error::{Error, ErrorKind, Result};
+pub use exit::{Exit, Usage};
+pub use id::{ProcessIdentity, TaskId};
+pub use ladder::Rungs;
+pub use report::Report;
+pub use spawner::{Check, Spawner};
+pub use spec::{Environment, Input, Limits, Output, TaskSpec, WindowSize};
+pub use start::StartGuard;
+pub use stream::TaskStreams;
+pub use task::{Task, TaskRecord, TaskState};
+pub use teardown::{AskScope, Teardown};
+pub use verdict::{Strength, verdict};

@@ -1,0 +1,140 @@
+//! The trait that every backend implements.
+
+use std::borrow::Cow;
+
+use async_trait::async_trait;
+
+use crate::admission::{Admitted, admit};
+use crate::capability::Capabilities;
+use crate::cleanup::{CleanupOutcome, Evidence, Fate, Resource, ResourceKind};
+use crate::error::Result;
+use crate::exit::Exit;
+use crate::ladder::{Rungs, climb};
+use crate::spec::TaskSpec;
+use crate::stream::TaskStreams;
+use crate::task::{Task, TaskState};
+use crate::teardown::Teardown;
+
+/// Starts tasks in one kind of place, and gets rid of everything that they made.
+///
+/// Callers use [`spawn_task`](Spawner::spawn_task) and [`destroy_task`](Spawner::destroy_task), which are
+/// written here, once: the first refuses what the backend does not support, the second climbs the
+/// [ladder](crate::ladder) and judges the evidence. A backend writes the others.
+///
+/// ```no_run
+/// # async fn example(spawner: &dyn spawner_core::Spawner) -> spawner_core::Result<()> {
+/// use spawner_core::{TaskSpec, Teardown};
+///
+/// let task = spawner.spawn_task(&TaskSpec::new(["make", "check"])).await?;
+/// let exit = spawner.wait_task(&task).await?;
+/// let outcome = spawner.destroy_task(&task, &Teardown::default()).await;
+/// println!("{exit}; {outcome}");
+/// # Ok(()) }
+/// ```
+#[async_trait]
+pub trait Spawner: Send + Sync {
+    /// The name of this backend: the one given in the configuration, else its kind.
+    fn name(&self) -> &str;
+
+    /// What this backend promises on this host. The answer does not change while the backend lives.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Whether the backend answers *now*, which is another question than what it can do.
+    /// Starts no task. Repeatable and cancel-safe.
+    async fn check(&self) -> Result<Check>;
+
+    /// Starts a task that was checked. For backends to write, and for [`Spawner::spawn_task`] to call.
+    async fn start_task(&self, spec: Admitted<'_>) -> Result<Task>;
+
+    /// Starts a task.
+    ///
+    /// * Refuses, with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) and before anything was
+    ///   started, a specification that asks for what the backend does not support; and with
+    ///   [`ErrorKind::InvalidSpec`](crate::ErrorKind::InvalidSpec) one that makes no sense.
+    /// * Returns once the program was executed; that it cannot be found or executed is an error here.
+    /// * On an error nothing is left: what was already made was torn down, and
+    ///   [`Error::cleanup`](crate::Error::cleanup) accounts for it where there was anything.
+    /// * Cancel-safe: where the future is dropped, what was made is torn down too, and
+    ///   [`Spawner::abandoned`] accounts for it.
+    async fn spawn_task(&self, spec: &TaskSpec) -> Result<Task> {
+        let admitted = admit(self.name(), self.capabilities(), spec)?;
+        self.start_task(admitted).await
+    }
+
+    /// Whether the task is alive. Repeatable and cancel-safe; does not wait.
+    async fn task_state(&self, task: &Task) -> Result<TaskState>;
+
+    /// Waits for the task's main process to end, and says how. Does not wait for anything else of the
+    /// task, nor for its streams. Repeatable, concurrently too, and cancel-safe. Unbounded: a task may run
+    /// for ever.
+    async fn wait_task(&self, task: &Task) -> Result<Exit>;
+
+    /// Hands out the embedder's ends of the task's streams, once; the second call is
+    /// [`ErrorKind::Taken`](crate::ErrorKind::Taken).
+    async fn task_output(&self, task: &Task) -> Result<TaskStreams>;
+
+    /// Sends a signal to the task's main process. A task that has ended is
+    /// [`ErrorKind::UnknownTask`](crate::ErrorKind::UnknownTask): the signal goes to nobody else.
+    async fn signal_task(&self, task: &Task, signal: i32) -> Result<()>;
+
+    /// The rungs by which this backend ends `task`, held exclusively: a second caller waits here until
+    /// the first is done or dropped.
+    async fn rungs(&self, task: &Task) -> Result<Box<dyn Rungs + '_>>;
+
+    /// Gets rid of everything that the task made, and says truthfully what it could not get rid of.
+    ///
+    /// * There is always an outcome; it comes within `linger + grace + deadline` plus
+    ///   [`Teardown::SLACK`], also where the backend hangs.
+    /// * Fine to call on a task that has ended, again, and concurrently. A clean outcome stays clean; one
+    ///   that was not may become so when it is called again and what was left has gone.
+    /// * Cancel-safe: a dropped call leaves the task as far as it had come; calling again goes on.
+    async fn destroy_task(&self, task: &Task, teardown: &Teardown) -> CleanupOutcome {
+        let total = teardown.linger + teardown.grace + teardown.deadline + Teardown::SLACK;
+        let began = tokio::time::Instant::now();
+        let why = match tokio::time::timeout(total, self.rungs(task)).await {
+            Ok(Ok(mut rungs)) => {
+                let outcome = climb(self.name(), rungs.as_mut(), teardown).await;
+                tracing::debug!(task = %task.id(), verdict = %outcome.verdict(), "destroyed");
+                return outcome;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "another call that destroys it is still at work".to_owned(),
+        };
+        CleanupOutcome::judge(
+            self.name(),
+            unreachable_task(task, why),
+            Default::default(),
+            false,
+            began.elapsed(),
+        )
+    }
+
+    /// The outcomes of starts that failed or were dropped after something had been made, since the last
+    /// call.
+    fn abandoned(&self) -> Vec<CleanupOutcome>;
+}
+
+/// The evidence where not even the rungs could be had.
+fn unreachable_task(task: &Task, why: String) -> Evidence {
+    Evidence::blind(
+        task.record().mechanisms.clone(),
+        Resource {
+            kind: ResourceKind::Task,
+            id: task.id().to_string(),
+            started: None,
+            name: None,
+            fate: Fate::Unverified,
+            reason: Some(why),
+            remedy: Some(format!("grep -lz SPAWNER_TASK_ID={} /proc/[0-9]*/environ", task.id())),
+        },
+    )
+}
+
+/// What a backend found when it was asked whether it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What answered, in a line: a version, a mechanism.
+    pub answered: Cow<'static, str>,
+    /// What a person should know besides: what is missing, and how to get it.
+    pub notes: Vec<String>,
+}

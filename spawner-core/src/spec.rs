@@ -1,0 +1,298 @@
+//! What to run, and how.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::os_text::{self, OsText};
+use crate::teardown::Teardown;
+
+/// Describes a task: what to run, and how.
+///
+/// ```
+/// use spawner_core::{Output, TaskSpec};
+///
+/// let spec = TaskSpec::new(["make", "check"])
+///     .env("LANG", "C")
+///     .cwd("/tmp")
+///     .stdout(Output::Stream);
+/// assert_eq!(spec.argv[0], "make");
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TaskSpec {
+    /// The program and its arguments. The program is looked up in the *task's* `PATH` where its name has
+    /// no slash. Any bytes but NUL are allowed.
+    #[serde(with = "os_text::list")]
+    #[schemars(with = "Vec<OsText>")]
+    pub argv: Vec<OsString>,
+    /// The environment. Backends add `SPAWNER_TASK_ID`, by which the task is found again.
+    #[serde(default)]
+    pub env: Environment,
+    /// The working directory; `None` is the harness's own where the place has it, else the place's
+    /// default.
+    #[serde(default)]
+    pub cwd: Option<PathBuf>,
+    /// Where standard input comes from.
+    #[serde(default)]
+    pub stdin: Input,
+    /// Where standard output goes.
+    #[serde(default)]
+    pub stdout: Output,
+    /// Where standard error goes.
+    #[serde(default)]
+    pub stderr: Output,
+    /// The size of the pseudo-terminal, where one is asked for; `None` is 80 by 24.
+    #[serde(default)]
+    pub window: Option<WindowSize>,
+    /// How much it may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How long it may run before it is ended; see [`run`](crate::run::run). `None` is for ever.
+    #[serde(default)]
+    pub timeout: Option<Duration>,
+    /// How it is ended where the caller has no other wish. Its `linger` also says how long a stream
+    /// stays open after the main process ended, when something else still holds it.
+    #[serde(default)]
+    pub teardown: Teardown,
+}
+
+impl TaskSpec {
+    /// A task that runs `argv` with the environment, working directory and standard streams of the
+    /// harness, without limits.
+    pub fn new<I, S>(argv: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<OsString>,
+    {
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            env: Environment::default(),
+            cwd: None,
+            stdin: Input::Inherit,
+            stdout: Output::Inherit,
+            stderr: Output::Inherit,
+            window: None,
+            limits: Limits::default(),
+            timeout: None,
+            teardown: Teardown::default(),
+        }
+    }
+
+    /// Sets one variable of the environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.changes.insert(name.into(), Some(value.into()));
+        self
+    }
+
+    /// Starts from an empty environment instead of the harness's.
+    #[must_use]
+    pub fn env_clear(mut self) -> Self {
+        self.env.inherit = false;
+        self
+    }
+
+    /// Sets [`TaskSpec::cwd`].
+    #[must_use]
+    pub fn cwd(mut self, cwd: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(cwd.into());
+        self
+    }
+
+    /// Sets [`TaskSpec::stdin`].
+    #[must_use]
+    pub fn stdin(mut self, stdin: Input) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
+    /// Sets [`TaskSpec::stdout`].
+    #[must_use]
+    pub fn stdout(mut self, stdout: Output) -> Self {
+        self.stdout = stdout;
+        self
+    }
+
+    /// Sets [`TaskSpec::stderr`].
+    #[must_use]
+    pub fn stderr(mut self, stderr: Output) -> Self {
+        self.stderr = stderr;
+        self
+    }
+
+    /// Sets [`TaskSpec::limits`].
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets [`TaskSpec::timeout`].
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets [`TaskSpec::teardown`].
+    #[must_use]
+    pub fn teardown(mut self, teardown: Teardown) -> Self {
+        self.teardown = teardown;
+        self
+    }
+
+    /// Whether any of the three standard streams is to be a pseudo-terminal.
+    pub fn wants_terminal(&self) -> bool {
+        self.stdin == Input::Terminal || self.stdout == Output::Terminal || self.stderr == Output::Terminal
+    }
+
+    /// Whether any of the three standard streams is to reach the embedder as a stream.
+    pub fn wants_stream(&self) -> bool {
+        self.stdin == Input::Stream || self.stdout == Output::Stream || self.stderr == Output::Stream
+    }
+}
+
+/// The environment of a task: the harness's or none, and changes to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// Whether the harness's own environment is the start. For a task in another place (a container,
+    /// a remote host) the start is that place's own environment, either way.
+    pub inherit: bool,
+    /// What is set, or with `None` removed.
+    #[serde(with = "os_text::pairs", default)]
+    #[schemars(with = "Vec<(OsText, Option<OsText>)>")]
+    pub changes: BTreeMap<OsString, Option<OsString>>,
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self { inherit: true, changes: BTreeMap::new() }
+    }
+}
+
+impl Environment {
+    /// The variables that result, given those of the harness.
+    pub fn resolve(
+        &self,
+        harness: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> BTreeMap<OsString, OsString> {
+        let mut all: BTreeMap<_, _> =
+            if self.inherit { harness.into_iter().collect() } else { BTreeMap::new() };
+        for (name, value) in &self.changes {
+            match value {
+                Some(value) => all.insert(name.clone(), value.clone()),
+                None => all.remove::<OsStr>(name),
+            };
+        }
+        all
+    }
+}
+
+/// Where a task's standard input comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Input {
+    /// The harness's own.
+    #[default]
+    Inherit,
+    /// Nothing: end of file at once.
+    Null,
+    /// A file, opened for reading by the harness.
+    File(PathBuf),
+    /// A pipe into which the embedder writes: [`TaskStreams::stdin`](crate::TaskStreams::stdin).
+    Stream,
+    /// A pseudo-terminal of the task's own, its controlling terminal.
+    Terminal,
+}
+
+/// Where one of a task's output streams goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Output {
+    /// The harness's own.
+    #[default]
+    Inherit,
+    /// Nowhere.
+    Null,
+    /// A file, opened by the harness: created, and emptied unless `append`.
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Whether what it holds is kept.
+        append: bool,
+    },
+    /// A pipe from which the embedder reads. What is not read stays in the pipe and stops the writer, so
+    /// memory is bounded by the kernel's pipe size.
+    Stream,
+    /// The task's pseudo-terminal.
+    Terminal,
+}
+
+/// How much a task may use. A limit that the backend cannot enforce on this host is refused with
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), never ignored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Memory of all its processes together, in bytes; swap is not added to it where the host can forbid
+    /// that.
+    #[serde(default)]
+    pub memory: Option<u64>,
+    /// Processes and threads at one time.
+    #[serde(default)]
+    pub pids: Option<u64>,
+    /// CPUs' worth of time: 1.5 is one and a half.
+    #[serde(default)]
+    pub cpus: Option<f64>,
+}
+
+impl Limits {
+    /// Whether nothing is limited.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WindowSize {
+    /// Lines.
+    pub rows: u16,
+    /// Columns.
+    pub columns: u16,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_specification_survives_json_with_any_bytes_in_it() {
+        let mut spec = TaskSpec::new(["echo", "ü\n"]).env("A", "b").timeout(Duration::from_millis(1500));
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStringExt as _;
+            spec.argv.push(OsString::from_vec(vec![0xff, b'x']));
+        }
+        spec.env.changes.insert("GONE".into(), None);
+        let json = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<TaskSpec>(&json).unwrap(), spec);
+    }
+
+    #[test]
+    fn the_environment_is_the_harness_s_with_the_changes_made() {
+        let harness = [("A".into(), "1".into()), ("B".into(), "2".into())];
+        let mut env = Environment::default();
+        env.changes.insert("A".into(), None);
+        env.changes.insert("C".into(), Some("3".into()));
+        let all = env.resolve(harness.clone());
+        assert_eq!(all.keys().collect::<Vec<_>>(), ["B", "C"]);
+        env.inherit = false;
+        assert_eq!(env.resolve(harness).keys().collect::<Vec<_>>(), ["C"]);
+    }
+}

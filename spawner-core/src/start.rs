@@ -1,0 +1,82 @@
+//! A start is owned from its first instant.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::cleanup::CleanupOutcome;
+use crate::error::Error;
+
+type Undo = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = CleanupOutcome> + Send>> + Send>;
+
+/// Where the outcomes of abandoned starts are kept until somebody asks. Clones share one list.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger(Arc<Mutex<Vec<CleanupOutcome>>>);
+
+impl Ledger {
+    /// Takes what has gathered.
+    pub fn take(&self) -> Vec<CleanupOutcome> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn enter(&self, outcome: CleanupOutcome) {
+        if !outcome.is_clean() {
+            tracing::warn!(%outcome, "an abandoned start could not be torn down");
+        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+    }
+}
+
+/// Owns what a start has made so far. Unless the start succeeds, it is torn down: by
+/// [`StartGuard::fail`] where a step failed, by dropping the guard where the caller dropped the future.
+///
+/// Tearing down goes on in a task of the runtime, so that it is not cut short when the caller goes away
+/// again. Where the runtime itself is gone, `undo` is dropped uncalled, and what it captured must end what
+/// it owns when it is dropped (the lifeline of a helper does).
+#[must_use = "dropping the guard tears down what was started"]
+pub struct StartGuard {
+    undo: Option<Undo>,
+    ledger: Ledger,
+}
+
+impl StartGuard {
+    /// Owns what `undo` can tear down.
+    pub fn new<F, Fut>(ledger: &Ledger, undo: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = CleanupOutcome> + Send + 'static,
+    {
+        Self { undo: Some(Box::new(move || Box::pin(undo()))), ledger: ledger.clone() }
+    }
+
+    /// The start succeeded: the caller owns it now.
+    pub fn succeed(mut self) {
+        self.undo = None;
+    }
+
+    /// A step failed with `error`: tears down what was made, and accounts for it in the error.
+    pub async fn fail(mut self, error: Error) -> Error {
+        let Some(undo) = self.undo.take() else { return error };
+        let ledger = self.ledger.clone();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            // Where the caller has gone away meanwhile, the ledger gets the outcome.
+            if let Err(outcome) = sender.send(undo().await) {
+                ledger.enter(outcome);
+            }
+        });
+        match receiver.await {
+            Ok(outcome) => error.with_cleanup(outcome),
+            Err(_) => error,
+        }
+    }
+}
+
+impl Drop for StartGuard {
+    fn drop(&mut self) {
+        let Some(undo) = self.undo.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let ledger = self.ledger.clone();
+        runtime.spawn(async move { ledger.enter(undo().await) });
+    }
+}

@@ -1,0 +1,56 @@
+//! What can be configured about the process backend.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the process backend is to work: the keys of a `[backend.NAME]` table with `kind = "process"`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProcessConfig {
+    /// What the members of a task are known and killed by.
+    pub mechanism: Choice,
+    /// The control group (a folder on a cgroup v2 file system) below which tasks get theirs, in place of the
+    /// harness's own. Where it has no processes of its own and its controllers are delegated, limits work.
+    pub cgroup_parent: Option<PathBuf>,
+    /// The program to start as the supervisor, where the harness's own executable cannot serve (a plugin
+    /// in a host that was not linked with this crate): the path of a `spawner` program.
+    pub supervisor: Option<PathBuf>,
+}
+
+/// Which mechanism the process backend uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choice {
+    /// The strongest that this host gives and that a task cannot see: `cgroup-v2`, else `subreaper`, else
+    /// `process-group`.
+    #[default]
+    Auto,
+    /// A control group for each task, besides the subreaper.
+    CgroupV2,
+    /// The subreaper alone.
+    Subreaper,
+    /// A pid namespace for each task, besides the subreaper (and a control group where there is one). The
+    /// task sees it: its pids are others, and it cannot see the host's processes.
+    PidNamespace,
+    /// The task's session and a walk over the process tree. Can be escaped; never proves anything.
+    ProcessGroup,
+}
+
+impl Choice {
+    /// Every choice but `auto`, the strongest first.
+    pub const MECHANISMS: [Self; 4] =
+        [Self::CgroupV2, Self::Subreaper, Self::PidNamespace, Self::ProcessGroup];
+
+    /// The name in configuration and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::CgroupV2 => "cgroup-v2",
+            Self::Subreaper => "subreaper",
+            Self::PidNamespace => "pid-namespace",
+            Self::ProcessGroup => "process-group",
+        }
+    }
+}

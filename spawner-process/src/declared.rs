@@ -1,0 +1,148 @@
+//! What the process backend promises, mechanism by mechanism.
+
+use spawner_core::{Capabilities, Support};
+
+use crate::config::Choice;
+
+/// The promises of one mechanism on a host that gives it all it needs, and its story in plain words.
+#[derive(Debug, Clone)]
+pub struct Declared {
+    /// Which mechanism.
+    pub mechanism: Choice,
+    /// Its promises.
+    pub capabilities: Capabilities,
+    /// What one can and cannot rely on.
+    pub story: &'static str,
+}
+
+/// The promises of every mechanism, the strongest first.
+pub fn declared() -> Vec<Declared> {
+    Choice::MECHANISMS.into_iter().map(Declared::of).collect()
+}
+
+impl Declared {
+    /// The promises of one mechanism; of `auto`, those of the strongest that it may choose.
+    pub fn of(mechanism: Choice) -> Self {
+        let (capabilities, story) = match mechanism {
+            Choice::Auto | Choice::CgroupV2 => (cgroup(), CGROUP),
+            Choice::Subreaper => (subreaper(), SUBREAPER),
+            Choice::PidNamespace => (pid_namespace(), PID_NAMESPACE),
+            Choice::ProcessGroup => (process_group(), PROCESS_GROUP),
+        };
+        Self { mechanism, capabilities, story }
+    }
+}
+
+const NO_LIMITS: &str = "needs the controllers of a control group: choose `cgroup-v2`";
+
+const CGROUP: &str = "\
+The spawner can end everything that the task started and prove that it is gone: whatever a member does (detach, \
+ignore signals, fork without pause, change its user, freeze itself), the kernel keeps it in the task's control \
+group, kills the group in one step and says when it is empty. A member that is allowed to move itself into \
+another control group, as root is, leaves it and still falls to the task's keeper, whose proof is asked as well. \
+It cannot end what the task asked somebody else to start: a service manager, a container engine, `at`. A member in \
+uninterruptible sleep is reported as survived until it wakes. Limits work where the controllers are delegated.";
+
+const SUBREAPER: &str = "\
+The spawner can end everything that the task started and prove that it is gone, without any privilege: every orphan \
+of the task falls to the task's keeper, and the kernel itself says when the keeper has no child left. It cannot end a \
+member that changed its user (a set-uid program run by an ordinary user): that one is reported with its pid and \
+the reason. It cannot limit anything, and it cannot end what the task asked somebody else to start.";
+
+const PID_NAMESPACE: &str = "\
+The spawner can end everything that the task started and prove that it is gone: killing the first process of the \
+namespace makes the kernel kill all others, whatever they do. The price is that the task sees it: its pids are \
+others and the host's processes are hidden, hence it is used only where it is asked for. For an ordinary user it \
+takes a user namespace, in which set-uid programs do not get their privilege.";
+
+const PROCESS_GROUP: &str = "\
+The spawner can end the task's session and what a walk over the process tree finds. It makes a best-effort attempt at \
+the rest, and it may miss a member that detached itself and whose parents ended. It never says that a task was cleaned \
+up for certain: the best verdict is `unverified`. It is what remains on systems that have nothing better (macOS, BSD).";
+
+/// What holds for every mechanism of this backend.
+fn common() -> Capabilities {
+    Capabilities {
+        end_everything: Support::guaranteed(
+            "orphans fall to the task's keeper, which kills until it has no child",
+        ),
+        prove_clean: Support::guaranteed("waitpid says ECHILD to the subreaper of the task"),
+        name_leftovers: Support::guaranteed(
+            "a last look at the keeper's tree, with pid, start time and state",
+        ),
+        name_left_behind: Support::guaranteed("a look at the keeper's tree after the linger"),
+        ask_first: Support::guaranteed("SIGTERM and SIGCONT through pidfds, awaited by notification"),
+        end_fork_storm: Support::guaranteed("the keeper walks the tree and kills faster than it can grow"),
+        end_other_users: Support::best_effort(
+            "kill(2)",
+            "an ordinary user may not signal them: they are reported as survived, with EPERM as the reason",
+        ),
+        end_with_harness: Support::guaranteed(
+            "the keeper's socket reads end of file, however the harness died",
+        ),
+        exact_exit: Support::guaranteed("the keeper waits for the task's main process itself"),
+        stream_output: Support::guaranteed("pipes, bounded by the kernel's pipe size"),
+        terminal: Support::guaranteed("a pseudo-terminal of the task's own, its controlling terminal"),
+        signal: Support::guaranteed("the keeper signals its own unreaped child"),
+        limit_memory: Support::unsupported(NO_LIMITS),
+        limit_pids: Support::unsupported(NO_LIMITS),
+        limit_cpu: Support::unsupported(NO_LIMITS),
+        usage: Support::guaranteed("wait4(2), summed over all that was reaped"),
+        unchanged_view: Support::guaranteed("nothing but a session of its own and SPAWNER_TASK_ID"),
+    }
+}
+
+fn subreaper() -> Capabilities {
+    common()
+}
+
+fn cgroup() -> Capabilities {
+    Capabilities {
+        end_everything: Support::guaranteed("cgroup.kill, atomic against forking, and the keeper besides"),
+        prove_clean: Support::guaranteed("populated 0 in cgroup.events, and ECHILD"),
+        end_fork_storm: Support::guaranteed("cgroup.kill, atomic against forking"),
+        end_other_users: Support::guaranteed("cgroup.kill asks for no permission on the members"),
+        limit_memory: Support::guaranteed("memory.max, and the oom_kill count of the group"),
+        limit_pids: Support::guaranteed("pids.max"),
+        limit_cpu: Support::guaranteed("cpu.max"),
+        ..common()
+    }
+}
+
+fn pid_namespace() -> Capabilities {
+    Capabilities {
+        end_everything: Support::guaranteed("killing the namespace's init makes the kernel kill the rest"),
+        prove_clean: Support::guaranteed("the init can be reaped only after all others are gone, and ECHILD"),
+        end_fork_storm: Support::guaranteed("the kernel kills the whole namespace at once"),
+        end_other_users: Support::guaranteed("the kernel kills the whole namespace, whoever its members are"),
+        unchanged_view: Support::unsupported(
+            "the task's pids are others, and it does not see the host's processes",
+        ),
+        ..common()
+    }
+}
+
+fn process_group() -> Capabilities {
+    Capabilities {
+        end_everything: Support::best_effort(
+            "the task's session, and a walk over the process tree",
+            "a member that left the session is missed once its parents have ended",
+        ),
+        prove_clean: Support::unsupported("members can be missed, so the best verdict is `unverified`"),
+        name_leftovers: Support::best_effort("a walk over the process tree", "a missed member is not named"),
+        name_left_behind: Support::best_effort(
+            "a walk over the process tree",
+            "a missed member is not named",
+        ),
+        end_fork_storm: Support::best_effort(
+            "a walk over the process tree",
+            "the tree may grow faster than the walk",
+        ),
+        end_with_harness: Support::best_effort(
+            "the keeper's socket reads end of file, however the harness died",
+            "what the walk over the process tree misses is not ended",
+        ),
+        usage: Support::best_effort("wait4(2)", "what the task did not wait for itself is not counted"),
+        ..common()
+    }
+}
