@@ -21,6 +21,8 @@ pub mod exit;
 pub mod fake;
 pub mod id;
 pub mod ladder;
+#[cfg(unix)]
+pub mod lifeline;
 mod os_text;
 pub mod report;
 pub mod run;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::cleanup::CleanupOutcome;
 use crate::error::Error;
 
-type Undo = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = CleanupOutcome> + Send>> + Send>;
+type Undo = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Option<CleanupOutcome>> + Send>> + Send>;
 
 /// Where the outcomes of abandoned starts are kept until somebody asks. Clones share one list.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +19,8 @@ impl Ledger {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn enter(&self, outcome: CleanupOutcome) {
+    fn enter(&self, outcome: Option<CleanupOutcome>) {
+        let Some(outcome) = outcome else { return };
         if !outcome.is_clean() {
             tracing::warn!(%outcome, "an abandoned start could not be torn down");
         }
@@ -40,13 +41,17 @@ pub struct StartGuard {
 }
 
 impl StartGuard {
-    /// Owns what `undo` can tear down.
-    pub fn new<F, Fut>(ledger: &Ledger, undo: F) -> Self
+    /// Owns what `undo` can tear down. It returns no outcome where it finds that nothing had been made.
+    pub fn new<F, Fut, O>(ledger: &Ledger, undo: F) -> Self
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = CleanupOutcome> + Send + 'static,
+        Fut: Future<Output = O> + Send + 'static,
+        O: Into<Option<CleanupOutcome>>,
     {
-        Self { undo: Some(Box::new(move || Box::pin(undo()))), ledger: ledger.clone() }
+        Self {
+            undo: Some(Box::new(move || Box::pin(async move { undo().await.into() }))),
+            ledger: ledger.clone(),
+        }
     }
 
     /// The start succeeded: the caller owns it now.
@@ -66,8 +71,8 @@ impl StartGuard {
             }
         });
         match receiver.await {
-            Ok(outcome) => error.with_cleanup(outcome),
-            Err(_) => error,
+            Ok(Some(outcome)) => error.with_cleanup(outcome),
+            Ok(None) | Err(_) => error,
         }
     }
 }
