@@ -42,7 +42,9 @@ step() {
         ((f > 0)) || f=1
         failures+=("$name")
         say "FAILED   $name ($((SECONDS - began)) s)$( ((status == 124 || status == 137)) && echo ": over its limit of $limit s")"
-        sed 's/^/         /' "$log" | tail -n 60
+        # First what failed, which may be far from the end, then the end.
+        grep -aE '(\.\.\. FAILED|panicked at|^error|FAILED )' "$log" | head -n 30 | sed 's/^/         /'
+        tail -n 40 "$log" | sed 's/^/         /'
     fi
     # What was skipped within is shown with its reason.
     grep -aE '(^|: )skipped [^ ]+: |\.\.\. (skipped: |ignored)' "$log" | sort -u | sed 's/^/         /'
