@@ -7,7 +7,7 @@ use common::{
     with_fault,
 };
 use spawner_core::fake::{Fault, Heeds, Script, Step};
-use spawner_core::{Fate, ResourceKind, Spawner as _, Strength, Teardown, Verdict};
+use spawner_core::{Fate, Resource, ResourceKind, Spawner as _, Strength, TaskSpec, Teardown, Verdict};
 use tokio::time::Instant;
 
 fn scripts() -> Vec<Script> {
@@ -158,13 +158,33 @@ async fn a_panic_in_a_rung_reaches_no_caller_and_spoils_no_later_call() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_did_not_look_can_claim_neither_a_proof_nor_a_survivor() {
+    for fate in [Fate::Killed, Fate::Survived] {
+        let found = Resource {
+            kind: ResourceKind::Process,
+            id: "42".into(),
+            started: None,
+            name: None,
+            fate,
+            reason: None,
+            remedy: None,
+        };
+        let spawner = common::Finding::claiming_without_looking(found);
+        let task = spawner.spawn_task(&TaskSpec::new(["x"])).await.expect("it starts");
+        let outcome = spawner.destroy_task(&task, &teardown()).await;
+        assert_eq!(outcome.verdict(), Verdict::Unverified, "{fate:?}: {outcome}");
+        assert_eq!(outcome.leftovers().count(), 1, "{fate:?}: {outcome}");
+    }
+}
+
 mod property {
     use std::collections::HashMap;
     use std::time::Duration;
 
     use proptest::prelude::*;
     use spawner_core::fake::FakeSpawner;
-    use spawner_core::{CleanupOutcome, Exit, TaskSpec};
+    use spawner_core::{CleanupOutcome, Exit};
 
     use super::*;
 

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use spawner_core::fake::{FakeSpawner, Fault, Heeds, Script, Step};
 use spawner_core::ladder::Progress;
 use spawner_core::{
-    Admitted, AskScope, Capabilities, Check, CleanupOutcome, Evidence, Exit, Mechanism, Resource, Result,
-    Rungs, Spawner, Strength, Task, TaskSpec, TaskState, TaskStreams, Teardown,
+    Admitted, AskScope, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Evidence, Exit, Mechanism,
+    Resource, Result, Rungs, Spawner, Strength, Task, TaskSpec, TaskState, TaskStreams, Teardown,
 };
 use tokio::time::Instant;
 
@@ -89,20 +89,30 @@ pub(crate) fn quiet_scripted_panics() {
     });
 }
 
-/// A backend that always finds the one resource that it was given.
+/// A backend that always finds the one resource that it was given; or that cannot look, and claims all
+/// the same to know of it for certain.
 pub(crate) struct Finding {
     fake: FakeSpawner,
     name: &'static str,
     found: Resource,
+    blind: bool,
 }
 
 impl Finding {
     pub(crate) fn new(name: &'static str, found: Resource) -> Self {
-        Self { fake: FakeSpawner::new(Script::default()), name, found }
+        Self { fake: FakeSpawner::new(Script::default()), name, found, blind: false }
+    }
+
+    pub(crate) fn claiming_without_looking(found: Resource) -> Self {
+        Self { blind: true, ..Self::new("boastful", found) }
     }
 }
 
-struct FindingRungs(Progress, Resource);
+struct FindingRungs {
+    progress: Progress,
+    found: Resource,
+    blind: bool,
+}
 
 #[async_trait]
 impl Spawner for Finding {
@@ -131,7 +141,8 @@ impl Spawner for Finding {
         self.fake.signal_task(task, signal).await
     }
     async fn rungs(&self, _: &Task) -> Result<Box<dyn Rungs + '_>> {
-        Ok(Box::new(FindingRungs(Progress::default(), self.found.clone())))
+        let (progress, found, blind) = (Progress::default(), self.found.clone(), self.blind);
+        Ok(Box::new(FindingRungs { progress, found, blind }))
     }
     fn abandoned(&self) -> Vec<CleanupOutcome> {
         self.fake.abandoned()
@@ -141,7 +152,7 @@ impl Spawner for Finding {
 #[async_trait]
 impl Rungs for FindingRungs {
     fn progress(&mut self) -> &mut Progress {
-        &mut self.0
+        &mut self.progress
     }
     fn ended_at(&self) -> Option<Instant> {
         None
@@ -159,11 +170,14 @@ impl Rungs for FindingRungs {
         Ok(())
     }
     async fn look(&mut self) -> Result<Evidence> {
-        let (mechanisms, resources) = (vec![Mechanism::Fake], vec![self.1.clone()]);
-        Ok(Evidence { mechanisms, strength: Strength::CannotMiss, resources, total: 1, usage: None })
+        if self.blind {
+            return Err(Error::new(ErrorKind::Lost, "look", "anywhere"));
+        }
+        Ok(self.last_known(""))
     }
     fn last_known(&mut self, _: &str) -> Evidence {
-        Evidence::blind(vec![Mechanism::Fake], self.1.clone())
+        let (mechanisms, resources) = (vec![Mechanism::Fake], vec![self.found.clone()]);
+        Evidence { mechanisms, strength: Strength::CannotMiss, resources, total: 1, usage: None }
     }
     async fn release(&mut self) -> Vec<Resource> {
         Vec::new()
