@@ -13,6 +13,7 @@
 //! `fake` feature for one that can be scripted.
 
 pub mod admission;
+mod attempt;
 pub mod capability;
 pub mod cleanup;
 pub mod error;
@@ -23,6 +24,7 @@ pub mod id;
 pub mod ladder;
 #[cfg(unix)]
 pub mod lifeline;
+mod message;
 mod os_text;
 pub mod report;
 pub mod run;
