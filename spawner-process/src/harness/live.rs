@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::keeper_link::{KeeperLink, KeeperState};
 use super::stdio::Ends;
 use crate::sys;
-use crate::words::{Ended, Started};
+use crate::words::{Ended, Sight, Started};
 
 /// What the backend knows of one task.
 #[derive(Debug)]
@@ -131,6 +131,13 @@ impl Live {
         let generation = self.generation;
         let empty = |state: &mut KeeperState| (state.empty || state.task != generation).then_some(());
         link.link.until(empty).await.map_err(|_| lost())
+    }
+
+    /// The keeper's last look at the task, after which it gave everything back, if it has come to that.
+    pub(crate) fn gone(&self) -> Option<Box<Sight>> {
+        let link = self.link()?;
+        link.link.listen();
+        link.link.with(|state| state.gone.clone().filter(|_| state.task == self.generation))
     }
 
     /// Everything was proved gone: keeps what is known, and sets the keeper free.

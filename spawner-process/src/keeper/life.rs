@@ -13,7 +13,7 @@ use super::roster::{Census, Phase, Roster};
 use crate::cgroup::{Group, LimitGroups};
 use crate::sys::{self, Reap, Reaped};
 use crate::tree::{self, Seen};
-use crate::words::{Ended, Member, Sight, Word};
+use crate::words::{Ended, Member, Sight};
 
 /// How long to wait between two looks while members are being killed. Ends are notified; what is not is
 /// that an orphan has fallen to the keeper.
@@ -38,7 +38,8 @@ pub(super) struct Life {
     empty: bool,
     denied_only: bool,
     strike: Option<Strike>,
-    news: Vec<Word>,
+    /// The main process's end, until it is told.
+    end: Option<Ended>,
 }
 
 struct Leader {
@@ -83,7 +84,7 @@ impl Life {
             empty: false,
             denied_only: false,
             strike: None,
-            news: Vec::new(),
+            end: None,
         }
     }
 
@@ -110,9 +111,9 @@ impl Life {
         self.woken |= child;
     }
 
-    /// What there is to tell the harness.
-    pub(super) fn news(&mut self) -> Vec<Word> {
-        std::mem::take(&mut self.news)
+    /// The main process's end, once.
+    pub(super) fn take_end(&mut self) -> Option<Ended> {
+        self.end.take()
     }
 
     /// Reaps, strikes where a blow is due, and sees whether anything is left. Returns when to do so again at
@@ -132,10 +133,6 @@ impl Life {
             self.empty = true;
             self.strike = None;
             self.roster.settle_all(self.phase);
-            match self.news.last_mut() {
-                Some(Word::Ended(ended)) => ended.empty = true,
-                _ => self.news.push(Word::Empty),
-            }
             return None;
         }
         match (&self.strike, &self.watch) {
@@ -229,7 +226,7 @@ impl Life {
         let killed = sys::decode(status).is_err_and(|(signal, _)| signal == libc::SIGKILL);
         self.roster.reaped(self.leader.pid, self.phase, killed);
         let out_of_memory = killed && self.limits.oom_kills() > 0;
-        self.news.push(Word::Ended(Ended { status, out_of_memory, empty: false }));
+        self.end = Some(Ended { status, out_of_memory });
     }
 
     /// Begins to end every member by force.
