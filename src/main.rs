@@ -1,0 +1,8 @@
+//! The program `spawner`.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    // Here, before any thread and before anything large is in memory, is the place to fork the supervisor.
+    cli::main()
+}
