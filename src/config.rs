@@ -149,14 +149,14 @@ fn default_of(
     if named.is_empty() {
         named.extend(Backends::builtin().named);
     }
-    let names = || named.keys().map(String::as_str);
+    let valid = || named.keys().map(String::as_str);
     match said {
         Some((name, _)) if named.contains_key(&name) => Ok(name),
-        Some((name, span)) => Err(Mistake::unknown("backend", &name, names(), span)),
-        None if named.len() == 1 => Ok(names().collect()),
+        Some((name, span)) => Err(Mistake::unknown("backend", &name, valid(), span)),
+        None if named.len() == 1 => Ok(valid().collect()),
         None => {
             let mut mistake = Mistake::new("there are several backends and no `default`", 0..0);
-            mistake.instead = names().next().map(|name| format!("add `default = \"{name}\"`"));
+            mistake.instead = valid().next().map(|name| format!("add `default = \"{name}\"`"));
             Err(mistake)
         }
     }

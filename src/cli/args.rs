@@ -10,10 +10,10 @@ use super::values::{self, Requirement};
 
 /// Runs a command, ends everything that it started, and says truthfully what is left.
 #[derive(Debug, Parser)]
-#[command(name = "spawner", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "spawner", version, after_help = EXAMPLES, disable_help_subcommand = true, max_term_width = 110)]
 pub(crate) struct Arguments {
     /// Log to standard error what is done: -v, more with -vv (or SPAWNER_LOG=debug)
-    #[arg(short, long, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -55,7 +55,7 @@ Examples:
 `spawner COMMAND --help` says more.";
 
 #[derive(Debug, Args)]
-#[command(after_help = RUN_EXAMPLES)]
+#[command(after_help = RUN_EXAMPLES, override_usage = "spawner run [OPTIONS] -- <CMD> [ARG]...")]
 pub(crate) struct RunOptions {
     #[command(flatten)]
     pub(crate) backend: BackendOptions,
@@ -195,50 +195,52 @@ pub(crate) struct ConformanceOptions {
     pub(crate) format: ReportFormat,
 }
 
+// The values below have plain comments: with their own help, clap's pages are twice as long.
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReportFormat {
-    /// For people
+    // For people
     Text,
-    /// For programs
+    // For programs
     Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CapabilitiesFormat {
-    /// A table of plain text
+    // A table of plain text
     Table,
-    /// The page capabilities.md
+    // The page capabilities.md
     Markdown,
-    /// For programs
+    // For programs
     Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnLeak {
-    /// Say so
+    // Say so
     Report,
-    /// Say so, and exit with 123
+    // Say so, and exit with 123
     Fail,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
-    /// Where it makes sense
+    // Where it makes sense
     Auto,
-    /// Always; it is an error where standard input is no terminal
+    // Always; it is an error where standard input is no terminal
     Always,
-    /// Never
+    // Never
     Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Document {
-    /// What `run --report-format json` writes
+    // What `run --report-format json` writes
     Report,
-    /// What `capabilities --format json` prints
+    // What `capabilities --format json` prints
     Capabilities,
-    /// What names a task to another process
+    // What names a task to another process
     Task,
-    /// What `doctor --format json` prints
+    // What `doctor --format json` prints
     Doctor,
 }

@@ -27,7 +27,7 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return ExitCode::from(complain(&error)),
     };
     let done = log::start(arguments.verbose).and_then(|()| match arguments.command {
-        Command::Run(options) => run::run(*options),
+        Command::Run(options) => run::run(&options),
         Command::Capabilities(options) => capabilities::run(&options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Conformance(options) => conformance::run(options),

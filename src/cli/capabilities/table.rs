@@ -22,7 +22,7 @@ pub(super) fn render(entries: &[Entry]) -> String {
         for ((cell, style), width) in cells.zip(&widths) {
             let rest = width.saturating_sub(cell.chars().count());
             let (left, right) = (rest / 2, rest - rest / 2);
-            line.push_str(&format!("  {:left$}{style}{cell}{style:#}{:right$}", "", ""));
+            line = format!("{line}  {:left$}{style}{cell}{style:#}{:right$}", "", "");
         }
         put(text, line.trim_end());
     };

@@ -21,7 +21,10 @@ pub(super) fn findings(mounts: &[Mount]) -> Vec<Finding> {
         return vec![Finding::missing(NAME, "it is not mounted", remedy)];
     };
     let own = own_path().unwrap_or_else(|| "/".into());
-    let group = Path::new(&mount.point).join(own.trim_start_matches('/'));
+    let group = match own.trim_start_matches('/') {
+        "" => PathBuf::from(&mount.point),
+        own => Path::new(&mount.point).join(own),
+    };
     vec![usable(mount, &group), limits(&group, &first)]
 }
 

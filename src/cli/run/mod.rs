@@ -18,12 +18,12 @@ use super::args::{OnLeak, RunOptions};
 use super::failure::Failure;
 use super::{say, status};
 
-pub(crate) fn run(options: RunOptions) -> Result<u8, Failure> {
+pub(crate) fn run(options: &RunOptions) -> Result<u8, Failure> {
     let backends = Backends::locate(options.backend.config.as_deref())?;
     let backend =
         backends.open_with(options.backend.backend.as_deref(), options.backend.mechanism.as_deref())?;
     prepare::meet(&options.require, &*backend, &backends)?;
-    let mut spec = prepare::spec(&options)?;
+    let mut spec = prepare::spec(options)?;
     let host = terminal::host(options.terminal, &mut spec, &*backend)?;
     let report = options.report.as_deref().map(Destination::open).transpose()?;
 
@@ -32,7 +32,7 @@ pub(crate) fn run(options: RunOptions) -> Result<u8, Failure> {
     runtime.block_on(async {
         let lived = live(&backend, &spec, host).await;
         let done = match lived {
-            Ok(finished) => account(&finished, &spec, &options, report),
+            Ok(finished) => account(&finished, &spec, options, report),
             Err(error) => Err(unsupported(error, &backends)),
         };
         match (done, backend.shutdown().await) {

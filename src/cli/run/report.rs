@@ -23,7 +23,7 @@ pub(super) enum Destination {
     /// A device, a pipe or an open file: written as it is.
     Direct(File, PathBuf),
     /// A file that does not exist yet under its name.
-    Beside(NamedTempFile, PathBuf),
+    Beside(NamedTempFile<File>, PathBuf),
 }
 
 impl Destination {
@@ -55,17 +55,11 @@ impl Destination {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".spawner-report-");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            // As any new file: the umask takes from it.
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        match builder.tempfile_in(folder) {
+        // As any new file: the umask decides who may read it.
+        let create = |path: &Path| OpenOptions::new().write(true).create_new(true).open(path);
+        match tempfile::Builder::new().prefix(".spawner-report-").make_in(folder, create) {
             Ok(file) => Ok(Self::Beside(file, path)),
-            Err(error) => Err(Error::io("open the report", path.display().to_string(), plain(error))),
+            Err(error) => Err(Error::io("open the report", path.display().to_string(), error)),
         }
     }
 
@@ -75,8 +69,7 @@ impl Destination {
             ReportFormat::Text => text::render(report),
             ReportFormat::Json => out::json(report)?,
         };
-        let failed =
-            |path: &Path, error| Error::io("write the report", path.display().to_string(), plain(error));
+        let failed = |path: &Path, error| Error::io("write the report", path.display().to_string(), error);
         match self {
             Self::Stdout => {
                 let mut stdout = io::stdout().lock();
@@ -87,7 +80,7 @@ impl Destination {
                 file.write_all(text.as_bytes()).map_err(|error| failed(&path, error))?;
             }
             Self::Beside(mut file, path) => {
-                file.write_all(text.as_bytes()).map_err(|error| failed(&path, error))?;
+                file.as_file_mut().write_all(text.as_bytes()).map_err(|error| failed(&path, error))?;
                 file.persist(&path).map_err(|error| failed(&path, error.error))?;
             }
         }
@@ -127,13 +120,4 @@ fn open_special(path: &Path) -> Result<File, Error> {
 fn open_special(path: &Path) -> Result<File, Error> {
     let opened = OpenOptions::new().write(true).open(path);
     opened.map_err(|error| Error::io("open the report", path.display().to_string(), error))
-}
-
-/// The error of the system, without the name of the passing file that tempfile puts beside it.
-fn plain(error: io::Error) -> io::Error {
-    let source = error.get_ref().and_then(|inner| inner.source()).and_then(|source| source.downcast_ref());
-    match source.and_then(io::Error::raw_os_error) {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => error,
-    }
 }

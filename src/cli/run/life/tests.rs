@@ -11,7 +11,7 @@ use crate::cli::status;
 impl Stop for UnboundedReceiver<()> {
     async fn wished(&mut self) {
         if self.recv().await.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -27,7 +27,10 @@ fn shown(argument: &str) -> String {
     if !argument.is_empty() && argument.chars().all(plain) {
         return argument.to_owned();
     }
-    format!("'{}'", argument.replace('\'', r"'\''").escape_debug().to_string().replace(r"\'", "'"))
+    if argument.chars().any(char::is_control) {
+        return format!("$'{}'", argument.escape_debug());
+    }
+    format!("'{}'", argument.replace('\'', r"'\''"))
 }
 
 fn exit(exit: &ExitPart) -> String {

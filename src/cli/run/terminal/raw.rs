@@ -24,7 +24,7 @@ struct State {
 
 impl Raw {
     pub(super) fn new(tty: &OwnedFd) -> rustix::io::Result<Self> {
-        Ok(Self { tty: tty.try_clone().map_err(errno)?, state: Mutex::default() })
+        Ok(Self { tty: tty.try_clone().map_err(|error| errno(&error))?, state: Mutex::default() })
     }
 
     /// Sets raw mode where we are in the foreground and it is not set; `false` in the background, where
@@ -83,6 +83,6 @@ fn in_foreground(tty: BorrowedFd<'_>) -> bool {
     tcgetpgrp(tty).is_ok_and(|group| group == getpgrp())
 }
 
-fn errno(error: std::io::Error) -> rustix::io::Errno {
-    rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO)
+fn errno(error: &std::io::Error) -> rustix::io::Errno {
+    rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::IO)
 }

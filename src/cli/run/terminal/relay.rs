@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::super::ignored::is_ignored;
 use super::raw::Raw;
 use super::tty::Tty;
 
@@ -31,9 +32,11 @@ impl Relay {
         let tty = Arc::new(Tty::new(tty)?);
         let Terminal { reader, writer, control } = near;
         let resumed = Arc::new(Notify::new());
+        let stoppable = !is_ignored(Signal::TSTP.as_raw());
         let turns = Turns {
             resize: signal(SignalKind::window_change())?,
             stop: signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?,
+            stoppable,
             resume: signal(SignalKind::from_raw(Signal::CONT.as_raw()))?,
         };
         raw.engage();
@@ -100,6 +103,8 @@ async fn type_in(tty: Arc<Tty>, raw: Arc<Raw>, resumed: Arc<Notify>, mut writer:
 struct Turns {
     resize: tokio::signal::unix::Signal,
     stop: tokio::signal::unix::Signal,
+    /// Whether our parent had us heed SIGTSTP.
+    stoppable: bool,
     resume: tokio::signal::unix::Signal,
 }
 
@@ -115,6 +120,9 @@ impl Turns {
             tokio::select! {
                 Some(()) = self.resize.recv() => {}
                 Some(()) = self.stop.recv() => {
+                    if !self.stoppable {
+                        continue;
+                    }
                     raw.restore();
                     if let Err(error) = kill_process(getpid(), Signal::STOP) {
                         tracing::warn!(%error, "cannot stop");
