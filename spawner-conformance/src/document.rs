@@ -21,7 +21,6 @@ pub struct Results {
 
 /// How one case went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct CaseResult {
     /// The name of the case.
     pub name: String,

@@ -15,7 +15,7 @@ use crate::scene::Scene;
 pub(crate) const ARGUMENT: &str = "spawner-conformance-harness";
 
 /// How long such a harness lives at most.
-const LIFE: Duration = Duration::from_secs(60);
+const LIFE: Duration = Duration::from_mins(1);
 
 /// Becomes a harness for the suite and never returns, where this program was started to be one. A program
 /// whose `main` is its own calls it there, before anything else, with how its backends are made;
@@ -48,8 +48,8 @@ fn serve(args: &[OsString], make: impl Fn(&str) -> Result<Box<dyn Spawner>>) -> 
     let spawner = make(&backend.to_string_lossy()).map_err(|error| error.to_string())?;
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     for workload in workloads {
-        let argv = [program.as_os_str(), mischief::ARGUMENT.as_ref(), workload, lock, token];
-        let spec = TaskSpec::new(argv).stdin(Input::Null).stdout(Output::Null).stderr(Output::Null);
+        let own = [program.as_os_str(), mischief::ARGUMENT.as_ref(), workload, lock, token];
+        let spec = TaskSpec::new(own).stdin(Input::Null).stdout(Output::Null).stderr(Output::Null);
         runtime.block_on(spawner.spawn_task(&spec)).map_err(|error| error.to_string())?;
     }
     println!("started");
@@ -67,10 +67,16 @@ impl Harness {
     /// Starts a harness of the scene's backend, which starts the workloads.
     pub(crate) async fn start(scene: &Scene, workloads: &[&'static str]) -> Checked<Self> {
         let mut command = Command::new(scene.program());
-        command.arg(ARGUMENT).arg(scene.enrolment.name()).arg(scene.witness.lock()).arg(scene.witness.token());
+        command
+            .arg(ARGUMENT)
+            .arg(scene.enrolment.name())
+            .arg(scene.witness.lock())
+            .arg(scene.witness.token());
         command.args(workloads).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut harness = Self(command.spawn()?);
-        let Some(output) = harness.0.stdout.take() else { return Err("its output is gone".to_owned().into()) };
+        let Some(output) = harness.0.stdout.take() else {
+            return Err("its output is gone".to_owned().into());
+        };
         let line = tokio::task::spawn_blocking(move || {
             let mut line = String::new();
             BufReader::new(output).read_line(&mut line).map(|_| line)

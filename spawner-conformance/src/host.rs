@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 pub enum Need {
     /// To run as root.
     Root,
-    /// A process of another user, below the task: root, or a set-uid copy of this program.
-    OtherUser,
     /// Not to be root, and a set-uid copy of this program.
     SetUidCopy,
     /// A control group version 2 below which this user can make others.
@@ -30,8 +28,7 @@ impl Need {
         match self {
             Self::Root if is_root() => Ok(()),
             Self::Root => Err("needs root".into()),
-            Self::OtherUser if is_root() => Ok(()),
-            Self::OtherUser | Self::SetUidCopy => set_uid_copy(),
+            Self::SetUidCopy => set_uid_copy(),
             Self::CgroupV2 => {
                 let own = cgroup2().ok_or("no cgroup v2 is mounted")?.own;
                 writable(&own)

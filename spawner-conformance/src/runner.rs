@@ -30,7 +30,8 @@ impl Default for Options {
 impl Options {
     /// The cases that are to run.
     pub fn select(&self) -> impl Iterator<Item = &'static Case> {
-        let wanted = |case: &&Case| self.only.is_empty() || self.only.iter().any(|part| case.name.contains(part));
+        let wanted =
+            |case: &&Case| self.only.is_empty() || self.only.iter().any(|part| case.name.contains(part));
         cases::all().filter(wanted)
     }
 }

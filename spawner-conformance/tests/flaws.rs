@@ -6,8 +6,8 @@ mod naive;
 use std::process::ExitCode;
 
 use naive::{Flaw, Naive};
-use spawner_conformance::{Enrolment, Options, Results, run, run_if_asked, serve_if_asked, summarise};
-use spawner_core::{Error, ErrorKind, Result, Spawner};
+use spawner_conformance::{Case, Enrolment, Options, Results, run, run_if_asked, serve_if_asked, summarise};
+use spawner_core::{Capability, Error, ErrorKind, Result, Spawner};
 
 /// Each fault, the case that must fail for it, and a part of what that must say.
 const FAULTS: &[(Flaw, &str, &str)] = &[
@@ -26,7 +26,7 @@ const FAULTS: &[(Flaw, &str, &str)] = &[
     (Flaw::CountsZombies, "unreaped-zombies-are-not-survivors", "false dirty"),
     (Flaw::TrustsFirstThread, "a-dead-first-thread-hides-nothing", ""),
     (Flaw::TrustsNames, "a-hostile-name-misleads-nobody", ""),
-    (Flaw::WalksOnce, "a-chain-that-outruns-a-walker-is-ended", "not clean but leaked"),
+    (Flaw::WalksOnce, "four-chains-at-once-are-ended", "guaranteed, and yet not clean"),
     (Flaw::WaitsOnce, "waiting-can-be-repeated", "cannot wait"),
     (Flaw::SignalsTheDead, "a-signal-reaches-the-main-process-and-nobody-later", "had ended gave Ok"),
     (Flaw::LeaksDescriptors, "no-other-descriptors-are-inherited", "another descriptor"),
@@ -38,7 +38,8 @@ const FAULTS: &[(Flaw, &str, &str)] = &[
     (Flaw::SignalsBareLeaderOnly, "a-stopped-member-hears-the-request", "did not hear"),
 ];
 
-/// Cases that the honest naive backend cannot pass: it knows one task at a time.
+/// Cases that the honest naive backend cannot pass: it knows one task at a time. It is too slow for storms
+/// besides, and leaves their zombies lying about until it is asked.
 const BEYOND_IT: [&str; 2] = ["tasks-do-not-disturb-one-another", "a-hundred-tasks-at-once-are-kept-apart"];
 
 fn make(name: &str) -> Result<Box<dyn Spawner>> {
@@ -59,13 +60,18 @@ fn main() -> ExitCode {
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
     if std::env::args().any(|arg| arg == "--list") {
         println!("honest: test");
-        FAULTS.iter().for_each(|(flaw, case, _)| println!("{flaw:?}::{case}: test"));
+        for (flaw, case, _) in FAULTS {
+            println!("{flaw:?}::{case}: test");
+        }
         return ExitCode::SUCCESS;
     }
     let mut wrong = 0;
     if "honest".contains(&filter) {
-        let names = spawner_conformance::all().map(|case| case.name.to_owned());
-        let results = prove(Flaw::None, names.filter(|name| !BEYOND_IT.contains(&name.as_str())).collect());
+        let able = |case: &&Case| {
+            !BEYOND_IT.contains(&case.name) && !case.proves.contains(&Capability::EndForkStorm)
+        };
+        let names = spawner_conformance::all().filter(able).map(|case| case.name.to_owned());
+        let results = prove(Flaw::None, names.collect());
         summarise(&mut std::io::stdout(), &results).expect("standard output takes text");
         wrong += results.failed().count();
     }

@@ -48,7 +48,8 @@ async fn ended(scene: Arc<Scene>) -> Checked {
     require!(outcome.left_behind_total() == 0, "left behind: {:?}", outcome.left_behind());
     let state = scene.spawner.task_state(&task).await?;
     let exit = Exit::Exited { code: 0 };
-    let known = state == TaskState::Gone(exit.clone()) || !outcome.is_clean() && state == TaskState::Ended(exit);
+    let known =
+        state == TaskState::Gone(exit.clone()) || !outcome.is_clean() && state == TaskState::Ended(exit);
     require!(known, "a task that ended and was proved gone is said to be {state:?}");
     Ok(())
 }
@@ -59,7 +60,11 @@ async fn ignores_term(scene: Arc<Scene>) -> Checked {
     let outcome = scene.end(&task, &patient().grace(grace)).await?;
     require!(outcome.escalated(), "no force was needed for a task that ignores the request");
     if scene.guaranteed(Capability::AskFirst) {
-        require!(outcome.elapsed() >= grace, "force came after {:?}, and the grace is longer", outcome.elapsed());
+        require!(
+            outcome.elapsed() >= grace,
+            "force came after {:?}, and the grace is longer",
+            outcome.elapsed()
+        );
     }
     scene.wait_for(&task, &signalled(libc::SIGKILL)).await
 }
@@ -75,7 +80,11 @@ async fn grace(scene: Arc<Scene>) -> Checked {
         Level::BestEffort => {
             let exit = scene.wait(&task).await?;
             let asked = exit == Exit::Exited { code: 42 };
-            require!(asked != outcome.escalated(), "the task {exit}, and escalated is {}", outcome.escalated());
+            require!(
+                asked != outcome.escalated(),
+                "the task {exit}, and escalated is {}",
+                outcome.escalated()
+            );
         }
         Level::Unsupported => {
             require!(outcome.escalated(), "who cannot ask has to use force, and says that it did not");
@@ -143,11 +152,8 @@ async fn waiting(scene: Arc<Scene>) -> Checked {
         let first = scene.wait(&task).await?;
         return scene.wait_for(&task, &first).await;
     }
-    let (first, second, sent) = tokio::join!(
-        scene.wait(&task),
-        scene.wait(&task),
-        scene.spawner.signal_task(&task, libc::SIGUSR1)
-    );
+    let (first, second, sent) =
+        tokio::join!(scene.wait(&task), scene.wait(&task), scene.spawner.signal_task(&task, libc::SIGUSR1));
     sent?;
     let (first, second) = (first?, second?);
     require!(first == exit && second == exit, "two who waited together were told {first} and {second}");

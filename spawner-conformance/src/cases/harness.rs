@@ -74,18 +74,20 @@ async fn lives_on(scene: &Scene, count: usize, long: Duration) -> Checked {
 /// A thread with a runtime of its own makes the spawner, starts the task, and ends.
 async fn thread(scene: Arc<Scene>) -> Checked {
     let (enrolment, spec) = (scene.enrolment.clone(), scene.spec("well-behaved", [""; 0]));
+    let watching = Arc::clone(&scene);
     let started = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let spawner = enrolment.make()?;
             let task = spawner.spawn_task(&spec).await?;
+            watching.ready(1).await?;
             Checked::Ok((spawner, task))
         })
     });
-    let joined = tokio::task::spawn_blocking(move || started.join()).await.map_err(|error| error.to_string())?;
+    let joined =
+        tokio::task::spawn_blocking(move || started.join()).await.map_err(|error| error.to_string())?;
     let (spawner, task) = joined.map_err(|_| "the thread panicked".to_owned())??;
     let own = scene.with_witness(spawner)?;
-    own.ready(1).await?;
     lives_on(&own, 1, Duration::from_millis(200)).await?;
     let state = own.spawner.task_state(&task).await?;
     require!(state == TaskState::Running, "its thread ended, and the task is said to be {state:?}");

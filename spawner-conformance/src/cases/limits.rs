@@ -119,7 +119,10 @@ async fn usage(scene: Arc<Scene>) -> Checked {
         return Ok(());
     };
     let told = usage.cpu_user + usage.cpu_system;
-    require!(told >= had.saturating_sub(Duration::from_millis(30)), "{told:?} of {had:?} of CPU are reported");
+    require!(
+        told >= had.saturating_sub(Duration::from_millis(30)),
+        "{told:?} of {had:?} of CPU are reported"
+    );
     require!(told <= had + Duration::from_millis(200), "{told:?} of CPU are reported, and {had:?} were used");
     Ok(())
 }

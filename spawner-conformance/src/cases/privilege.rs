@@ -114,9 +114,9 @@ async fn thaws(scene: Arc<Scene>) -> Checked {
         let pids: Vec<_> = outcome.leftovers().map(|leftover| leftover.resource().id.clone()).collect();
         let right = survivors.iter().all(|living| pids.contains(&living.pid.to_string()));
         require!(right, "{pids:?} are named, and {survivors:?} are there");
-        let told = outcome.leftovers().all(|leftover| {
-            leftover.resource().reason.is_some() && leftover.resource().remedy.is_some()
-        });
+        let told = outcome
+            .leftovers()
+            .all(|leftover| leftover.resource().reason.is_some() && leftover.resource().remedy.is_some());
         require!(told, "a leftover has no reason or no remedy: {outcome}");
     }
     scene.witness.gone_within(Duration::from_secs(5)).await?;

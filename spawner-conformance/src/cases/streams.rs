@@ -38,13 +38,11 @@ async fn streamed(scene: &Scene, spec: TaskSpec) -> Checked<Option<(Task, Reader
 /// Reads to the end, which must come in time.
 pub(super) async fn rest(reader: &mut Reader) -> Checked<Vec<u8>> {
     let mut all = Vec::new();
-    match tokio::time::timeout(Duration::from_secs(20), reader.read_to_end(&mut all)).await {
-        Ok(read) => read.map(drop)?,
-        Err(_) => {
-            let why = format!("the stream did not end; {} bytes were read", all.len());
-            return Err(NotPassed::Failed(why));
-        }
-    }
+    let read = tokio::time::timeout(Duration::from_secs(20), reader.read_to_end(&mut all)).await;
+    let Ok(read) = read else {
+        return Err(NotPassed::Failed(format!("the stream did not end; {} bytes were read", all.len())));
+    };
+    read?;
     Ok(all)
 }
 
@@ -129,8 +127,7 @@ async fn tee(scene: Arc<Scene>) -> Checked {
     let (exit, all) = (exit?, all?);
     require!(exit.success(), "the shell {exit}");
     let outcome = scene.end(&task, &patient().linger(Duration::from_secs(5))).await?;
-    let expected: String =
-        (0..3000).map(|line| format!("line {line}\n")).chain(["x\n".to_owned()]).collect();
+    let expected: String = (0..3000).map(|line| format!("line {line}\n")).chain(["x\n".to_owned()]).collect();
     require!(all == expected.as_bytes(), "{} of {} bytes reached the stream", all.len(), expected.len());
     let logged = std::fs::read(&log)?;
     require!(logged == expected.as_bytes(), "{} of {} bytes are in the log", logged.len(), expected.len());

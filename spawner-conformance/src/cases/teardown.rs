@@ -70,7 +70,7 @@ async fn apart(scene: Arc<Scene>) -> Checked {
     let ended = other.witness.end_survivors().await?;
     require!(left == 2, "{left} of another task's 2 processes are alive after one task was destroyed");
     require!(state == TaskState::Running, "the other task is said to be {state:?}");
-    outcome?;
+    drop(outcome?);
     require!(ended == 0 || !scene.must_be_clean(), "{ended} survived");
     Ok(())
 }

@@ -29,7 +29,8 @@ const MARK: &str = "SPAWNER_TASK_ID";
 /// Runs the task, and gives what it wrote to standard output, by way of a file.
 async fn told(scene: &Scene, spec: TaskSpec) -> Checked<Vec<u8>> {
     let path = scene.path("told");
-    let task = scene.spawner.spawn_task(&spec.stdout(Output::File { path: path.clone(), append: false })).await?;
+    let task =
+        scene.spawner.spawn_task(&spec.stdout(Output::File { path: path.clone(), append: false })).await?;
     scene.wait_for(&task, &Exit::Exited { code: 0 }).await?;
     drop(scene.end(&task, &patient()).await?);
     Ok(std::fs::read(path)?)
@@ -135,7 +136,11 @@ async fn pid(scene: Arc<Scene>) -> Checked {
         return Err(NotPassed::Skipped("the backend says that a task's view is another one".into()));
     }
     let path = scene.path("pid");
-    let spec = scene.script("sh", "echo $$ >\"$1.new\" && mv \"$1.new\" \"$1\"; sleep 30", &[&path.to_string_lossy()]);
+    let spec = scene.script(
+        "sh",
+        "echo $$ >\"$1.new\" && mv \"$1.new\" \"$1\"; sleep 30",
+        &[&path.to_string_lossy()],
+    );
     let task = scene.spawner.spawn_task(&spec).await?;
     let give_up = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while !path.exists() {

@@ -90,8 +90,8 @@ fn short_lived(args: &Args) -> i32 {
 
 /// Becomes another program, which inherits the lock.
 fn becomes(args: &Args) -> i32 {
-    let argv: Vec<_> = args.rest.iter().map(std::ffi::OsString::as_os_str).collect();
-    argv.first().map_or(64, |program| exec(program, &argv, None))
+    let words: Vec<_> = args.rest.iter().map(std::ffi::OsString::as_os_str).collect();
+    words.first().map_or(64, |program| exec(program, &words, None))
 }
 
 /// Keeps a CPU busy: `cpu MS` until that much of it was used, `wall MS` for that long; then writes to the

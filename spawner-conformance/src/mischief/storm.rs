@@ -4,7 +4,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::sys::{Fork, child, daemon, fork, ignore, leave, left, linger, live_at_most, ready, setsid, shared, stay, until};
+use super::sys::{
+    Fork, child, daemon, fork, ignore, left, linger, live_at_most, ready, setsid, shared, stay, until,
+};
 use super::{Args, Workload};
 
 pub(super) const WORKLOADS: &[(&str, Workload)] = &[
@@ -27,11 +29,16 @@ fn chain(args: &Args) -> i32 {
     for _ in 0..args.number(0).min(4) {
         child(|| {
             setsid();
-            while links.fetch_add(1, Relaxed) < 1_000_000 && !left().is_zero() {
+            while links.load(Relaxed) < 1_000_000 && !left().is_zero() {
                 match fork() {
-                    Fork::Child => {}
-                    Fork::Parent(_) | Fork::Failed => leave(0),
-                }
+                    Fork::Child => links.fetch_add(1, Relaxed),
+                    Fork::Parent(_) => return 0,
+                    // There is no room now; there will be.
+                    Fork::Failed => {
+                        std::thread::sleep(Duration::from_micros(200));
+                        continue;
+                    }
+                };
             }
             0
         });

@@ -68,7 +68,7 @@ fn tells_descriptors(args: &Args) -> i32 {
     for fd in 0..1024 {
         let Ok(target) = std::fs::read_link(format!("/proc/self/fd/{fd}")) else { continue };
         if target != args.lock {
-            told += &format!("{fd} {}\n", target.display());
+            told += &[&fd.to_string(), " ", &target.to_string_lossy(), "\n"].concat();
         }
     }
     say(told.as_bytes())
@@ -82,7 +82,8 @@ fn tells_signals(_: &Args) -> i32 {
 }
 
 fn tells_terminal(_: &Args) -> i32 {
-    let yes = [std::io::stdin().is_terminal(), std::io::stdout().is_terminal(), std::io::stderr().is_terminal()];
+    let yes =
+        [std::io::stdin().is_terminal(), std::io::stdout().is_terminal(), std::io::stderr().is_terminal()];
     let (rows, columns) = window(0);
     let (leads, front) = (leads_session(), in_front_of(0));
     say(format!("terminals {yes:?} leads {leads} front {front} size {rows}x{columns}\n").as_bytes())

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long any process of a workload lives at most.
-const LIFE: Duration = Duration::from_secs(60);
+const LIFE: Duration = Duration::from_mins(1);
 
 /// The descriptor that holds the witness's lock; inherited by all that the workload makes.
 static LOCK: AtomicI32 = AtomicI32::new(-1);
@@ -240,21 +240,23 @@ fn set_of(signals: &[i32]) -> libc::sigset_t {
 
 /// Holds `signals` back until [`await_signal`] takes them.
 pub(super) fn block(signals: &[i32]) {
+    let set = set_of(signals);
     // SAFETY: the set is valid, and the old one is not asked for.
-    unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const *&set_of(signals), std::ptr::null_mut()) };
+    unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
 }
 
 /// Lets `signals` through again.
 pub(super) fn unblock(signals: &[i32]) {
+    let set = set_of(signals);
     // SAFETY: the set is valid, and the old one is not asked for.
-    unsafe { libc::sigprocmask(libc::SIG_UNBLOCK, &raw const *&set_of(signals), std::ptr::null_mut()) };
+    unsafe { libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) };
 }
 
 /// Waits for one of `signals`, which are blocked.
 pub(super) fn await_signal(signals: &[i32]) -> i32 {
-    let mut got = 0;
+    let (set, mut got) = (set_of(signals), 0);
     // SAFETY: the set is valid and `got` is valid for writing.
-    unsafe { libc::sigwait(&raw const *&set_of(signals), &raw mut got) };
+    unsafe { libc::sigwait(&raw const set, &raw mut got) };
     got
 }
 

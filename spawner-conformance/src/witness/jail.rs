@@ -33,7 +33,11 @@ impl Jail {
     pub(crate) fn leave(self) -> Result<(), String> {
         let folder = self.folder.clone();
         drop(self);
-        if folder.exists() { Err(format!("the jail {} could not be removed", folder.display())) } else { Ok(()) }
+        if folder.exists() {
+            Err(format!("the jail {} could not be removed", folder.display()))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -81,7 +81,8 @@ impl Witness {
     /// Says that nothing is alive, at this instant; else what is.
     pub fn gone(&self) -> Result<(), String> {
         // The lock first: it misses nothing, and what the scan takes time for may end meanwhile.
-        let locked = self.is_locked().map_err(|error| format!("the witness cannot ask for its lock: {error}"))?;
+        let locked =
+            self.is_locked().map_err(|error| format!("the witness cannot ask for its lock: {error}"))?;
         let living = self.living();
         match (locked, living.is_empty()) {
             (false, true) => Ok(()),

@@ -124,7 +124,11 @@ impl Naive {
                 }
                 _ => Stdio::null(),
             };
-            if is_stdout { command.stdout(to) } else { command.stderr(to) };
+            if is_stdout {
+                command.stdout(to)
+            } else {
+                command.stderr(to)
+            };
         }
         Ok(command)
     }
@@ -199,12 +203,8 @@ impl Spawner for Naive {
             Error::new(kind, "execute", spec.argv[0].to_string_lossy()).because(error)
         })?;
         let leader = Pid::from_child(&started);
-        let state = State {
-            leader,
-            exit: Mutex::default(),
-            waited: Mutex::default(),
-            progress: Arc::default(),
-        };
+        let state =
+            State { leader, exit: Mutex::default(), waited: Mutex::default(), progress: Arc::default() };
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(state));
         Ok(Task::new(TaskRecord {
             schema: TaskRecord::SCHEMA.into(),
@@ -245,7 +245,10 @@ impl Spawner for Naive {
         let state = self.find(task)?;
         loop {
             if let Some((exit, _)) = state.poll(self.flaw) {
-                let before = std::mem::replace(&mut *state.waited.lock().unwrap_or_else(PoisonError::into_inner), true);
+                let before = std::mem::replace(
+                    &mut *state.waited.lock().unwrap_or_else(PoisonError::into_inner),
+                    true,
+                );
                 if before && self.flaw == Flaw::WaitsOnce {
                     return Err(Error::new(ErrorKind::Taken, "wait for", "the task"));
                 }

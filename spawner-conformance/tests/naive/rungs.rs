@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rustix::process::{PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, waitpid};
-use spawner_core::ladder::Progress;
-use spawner_core::{
-    AskScope, Error, ErrorKind, Evidence, Fate, Mechanism, Resource, ResourceKind, Result, Rungs, Strength,
+use rustix::process::{
+    PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, pidfd_open, pidfd_send_signal, waitid, waitpid,
 };
+use spawner_core::ladder::Progress;
+use spawner_core::{AskScope, Evidence, Fate, Mechanism, Resource, ResourceKind, Result, Rungs, Strength};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
@@ -37,7 +37,7 @@ impl NaiveRungs {
         members.retain(|member| {
             if member.zombie && (ended || member.pid != self.state.leader) {
                 // Another's child where this fails, and that one's to reap.
-                waitpid(Some(member.pid), WaitOptions::NOHANG).map_or(false, |_| false)
+                waitpid(Some(member.pid), WaitOptions::NOHANG).is_ok_and(|_| false)
             } else {
                 !member.zombie
             }
@@ -48,7 +48,17 @@ impl NaiveRungs {
         members
     }
 
-    fn send(&self, signal: Signal, members: &[Member]) {
+    /// Whether nothing is below this process. A walk can miss what moves; that there is no child cannot.
+    fn empty(&self) -> bool {
+        let blind = [Flaw::KillsLeaderOnly, Flaw::TrustsFirstThread, Flaw::TrustsNames].contains(&self.flaw);
+        let childless = || {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            matches!(waitid(WaitId::All, options), Err(rustix::io::Errno::CHILD))
+        };
+        self.alive().is_empty() && self.state.poll(self.flaw).is_some() && (blind || childless())
+    }
+
+    fn send(signal: Signal, members: &[Member]) {
         for member in members {
             // One that has ended meanwhile needs no signal.
             if let Ok(handle) = pidfd_open(member.pid, PidfdFlags::empty())
@@ -89,7 +99,7 @@ impl Rungs for NaiveRungs {
     }
 
     async fn await_empty(&mut self) -> Result<()> {
-        while !self.alive().is_empty() || self.state.poll(self.flaw).is_none() {
+        while !self.empty() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         Ok(())
@@ -111,8 +121,8 @@ impl Rungs for NaiveRungs {
             members.retain(|member| member.pid == self.state.leader);
         }
         let killing = self.flaw == Flaw::KillsWhenAsking;
-        self.send(if killing { Signal::KILL } else { Signal::TERM }, &members);
-        self.send(Signal::CONT, &members);
+        Self::send(if killing { Signal::KILL } else { Signal::TERM }, &members);
+        Self::send(Signal::CONT, &members);
         Ok(())
     }
 
@@ -121,18 +131,17 @@ impl Rungs for NaiveRungs {
             Flaw::NeverForces => return Ok(()),
             Flaw::PanicsInForce => panic!("a fault of the backend"),
             Flaw::WalksOnce => {
-                self.send(Signal::KILL, &self.alive());
+                Self::send(Signal::KILL, &self.alive());
                 return Ok(());
             }
             _ => {}
         }
         let until = Instant::now() + Duration::from_secs(2);
         loop {
-            let alive = self.alive();
-            if alive.is_empty() || Instant::now() > until {
+            if self.empty() || Instant::now() > until {
                 return Ok(());
             }
-            self.send(Signal::KILL, &alive);
+            Self::send(Signal::KILL, &self.alive());
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -141,7 +150,11 @@ impl Rungs for NaiveRungs {
         if self.flaw == Flaw::HangsInLook {
             std::future::pending::<()>().await;
         }
-        let alive = self.alive();
+        let mut alive = self.alive();
+        while alive.is_empty() && !self.empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            alive = self.alive();
+        }
         let mut resources = Self::resources(&alive, Fate::Survived);
         let mut strength = Strength::CannotMiss;
         if self.flaw == Flaw::HidesSurvivors && !resources.is_empty() {
@@ -168,9 +181,4 @@ impl Rungs for NaiveRungs {
     async fn release(&mut self) -> Vec<Resource> {
         Vec::new()
     }
-}
-
-#[allow(dead_code)]
-fn unused() -> Error {
-    Error::new(ErrorKind::Io, "", "")
 }

@@ -18,7 +18,9 @@ pub(crate) struct Member {
 pub(crate) fn below(flaw: Flaw) -> Vec<Member> {
     let mut children: HashMap<i32, Vec<(i32, Member)>> = HashMap::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
         let Some((parent, member)) = read(pid, flaw) else { continue };
         children.entry(parent).or_default().push((pid, member));
     }

@@ -127,7 +127,9 @@ impl Wanted {
                 "--nocapture" | "--quiet" | "-q" | "--show-output" | "--include-ignored" => {}
                 flag if flag.starts_with("--test-threads") || flag.starts_with("--color") => {}
                 flag if flag.starts_with('-') => {
-                    return Err(format!("`{flag}` is unknown; there are: --list, --rounds N, and parts of names"));
+                    return Err(format!(
+                        "`{flag}` is unknown; there are: --list, --rounds N, and parts of names"
+                    ));
                 }
                 part => wanted.only.push(part.to_owned()),
             }
