@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Usage;
+pub use crate::message::Leftover;
+use crate::task::Task;
 use crate::verdict::{Strength, verdict};
 
 /// What a backend used to know and kill a task's members.
@@ -161,34 +163,24 @@ pub struct Resource {
     pub remedy: Option<String>,
 }
 
-/// A leftover together with the backend that reports it; what an accountability message is made of.
-#[derive(Debug, Clone, Copy)]
-pub struct Leftover<'a> {
-    backend: &'a str,
-    resource: &'a Resource,
-}
-
-impl Leftover<'_> {
-    /// The resource that is not proved gone.
-    pub fn resource(&self) -> &Resource {
-        self.resource
-    }
-}
-
-/// The accountability message: who failed to destroy what, why, and what to type.
-impl fmt::Display for Leftover<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Resource { kind, id, name, fate, reason, remedy, .. } = self.resource;
-        let failed = if *fate == Fate::Survived { "failed to destroy" } else { "cannot prove the end of" };
-        write!(f, "{}: {failed} {} {id}", self.backend, kind.name())?;
-        if let Some(name) = name {
-            write!(f, " ({})", name.escape_debug())?;
+impl Resource {
+    /// A task of which nobody can say what is left.
+    pub(crate) fn unreachable(task: &Task, why: &str) -> Self {
+        use Mechanism::{CgroupV2, PidNamespace, ProcessGroup, Subreaper};
+        let here = [CgroupV2, PidNamespace, ProcessGroup, Subreaper];
+        let marked = task.record().mechanisms.iter().any(|mechanism| here.contains(mechanism));
+        let id = task.id();
+        Self {
+            kind: ResourceKind::Task,
+            id: id.to_string(),
+            started: None,
+            name: None,
+            fate: Fate::Unverified,
+            reason: Some(why.to_owned()),
+            remedy: marked.then(|| {
+                format!("kill -KILL $(grep -lsz ^SPAWNER_TASK_ID={id} /proc/[0-9]*/environ | cut -d/ -f3)")
+            }),
         }
-        write!(f, ": {}.", reason.as_deref().unwrap_or("no reason is known"))?;
-        if let Some(remedy) = remedy {
-            write!(f, " To remove it by hand: {remedy}")?;
-        }
-        Ok(())
     }
 }
 
@@ -232,6 +224,13 @@ pub struct Evidence {
 impl Evidence {
     /// How many resources that are *not* leftovers a report lists. Leftovers are never cut.
     pub const LISTED: usize = 100;
+
+    /// Adds resources that were found besides.
+    pub(crate) fn add(&mut self, resources: impl IntoIterator<Item = Resource>) {
+        let before = self.resources.len();
+        self.resources.extend(resources);
+        self.total += self.resources.len() - before;
+    }
 
     /// Evidence of a look that failed: the task as a whole is not verified.
     pub fn blind(mechanisms: Vec<Mechanism>, resource: Resource) -> Self {
@@ -338,35 +337,6 @@ impl CleanupOutcome {
             .resources
             .iter()
             .filter(|resource| resource.fate.is_leftover())
-            .map(|resource| Leftover { backend: &self.backend, resource })
-    }
-}
-
-/// The accountability message: one line for each leftover; where there is none, one line with the
-/// verdict.
-impl fmt::Display for CleanupOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut first = true;
-        for leftover in self.leftovers() {
-            if !first {
-                f.write_str("\n")?;
-            }
-            first = false;
-            write!(f, "{leftover}")?;
-        }
-        if !first {
-            return Ok(());
-        }
-        let by = self.mechanisms().iter().map(|m| m.name()).collect::<Vec<_>>().join(", ");
-        match self.verdict {
-            Verdict::Clean => write!(f, "{}: clean, proved by {by}", self.backend),
-            Verdict::Leaked => write!(f, "{}: leaked", self.backend),
-            Verdict::Unverified => write!(
-                f,
-                "{}: nothing was seen to remain, but {} can miss members, so this is no proof",
-                self.backend,
-                if by.is_empty() { "what looked" } else { &by },
-            ),
-        }
+            .map(|resource| Leftover::new(&self.backend, resource))
     }
 }

@@ -3,10 +3,13 @@
 //! For tests of harnesses (what do you do when the verdict is `Leaked`?) and of the conformance suite
 //! itself, which must fail on a backend that lies.
 
+mod script;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use async_trait::async_trait;
+pub use script::{Fault, Heeds, Script, Step};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::Instant;
 
@@ -23,97 +26,6 @@ use crate::stream::TaskStreams;
 use crate::task::{Task, TaskRecord, TaskState};
 use crate::teardown::{AskScope, Teardown};
 use crate::verdict::Strength;
-
-/// The steps at which a script can intervene.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Step {
-    /// Starting, before anything was made.
-    Start,
-    /// Starting, after something was made.
-    Started,
-    /// [`Rungs::await_empty`].
-    AwaitEmpty,
-    /// [`Rungs::members`].
-    Members,
-    /// [`Rungs::ask`].
-    Ask,
-    /// [`Rungs::force`].
-    Force,
-    /// [`Rungs::look`].
-    Look,
-    /// [`Rungs::release`].
-    Release,
-}
-
-/// What happens at a step instead of success.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// It fails.
-    Fail,
-    /// It never returns.
-    Hang,
-    /// It panics.
-    Panic,
-}
-
-/// What a member of a fake task heeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heeds {
-    /// It ends when asked.
-    Ask,
-    /// It ends when forced.
-    Force,
-    /// It never ends.
-    Nothing,
-}
-
-/// How fake tasks behave.
-#[derive(Debug, Clone)]
-pub struct Script {
-    /// What the members, the main process first, heed.
-    pub members: Vec<Heeds>,
-    /// How the main process ends at once, if it does so by itself.
-    pub exit: Option<Exit>,
-    /// How far the backend's look can be trusted.
-    pub strength: Strength,
-    /// What goes wrong, and where.
-    pub faults: HashMap<Step, Fault>,
-    /// The one answer for each capability.
-    pub capabilities: Capabilities,
-}
-
-impl Default for Script {
-    /// One member that ends when asked, a perfect mechanism, no faults, no limits, streams or terminals.
-    fn default() -> Self {
-        let yes = || Support::guaranteed("the script");
-        let no = || Support::unsupported("the fake backend runs nothing");
-        Self {
-            members: vec![Heeds::Ask],
-            exit: None,
-            strength: Strength::CannotMiss,
-            faults: HashMap::new(),
-            capabilities: Capabilities {
-                end_everything: yes(),
-                prove_clean: yes(),
-                name_leftovers: yes(),
-                name_left_behind: yes(),
-                ask_first: yes(),
-                end_fork_storm: yes(),
-                end_other_users: yes(),
-                end_with_harness: yes(),
-                exact_exit: yes(),
-                stream_output: no(),
-                terminal: no(),
-                signal: no(),
-                limit_memory: no(),
-                limit_pids: no(),
-                limit_cpu: no(),
-                usage: no(),
-                unchanged_view: yes(),
-            },
-        }
-    }
-}
 
 /// A backend whose tasks exist in memory only.
 #[derive(Debug, Clone)]
@@ -152,6 +64,26 @@ impl FakeSpawner {
             .sum()
     }
 
+    /// The ids of those members of a task that are still there, as an outside witness would see them.
+    pub fn alive_of(&self, task: &Task) -> Vec<String> {
+        let Ok(task) = self.find(task) else { return Vec::new() };
+        let members = task.members.borrow();
+        let alive = members.iter().enumerate().filter(|(_, (_, fate))| fate.is_none());
+        alive.map(|(index, _)| (index + 1).to_string()).collect()
+    }
+
+    /// How many tasks were made, be it only in part.
+    pub fn started(&self) -> usize {
+        self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Ends all members of a task, whatever they heed: what a person does who follows a remedy.
+    pub fn reap_by_hand(&self, task: &Task) {
+        if let Ok(task) = self.find(task) {
+            task.end(|_, _| true, Fate::AlreadyGone);
+        }
+    }
+
     /// The steps that were taken on a task, in order.
     pub fn calls(&self, task: &Task) -> Vec<Step> {
         self.find(task).map_or_else(|_| Vec::new(), |task| task.lock_calls().clone())
@@ -164,6 +96,9 @@ impl FakeSpawner {
     }
 
     async fn fault(&self, step: Step) -> Result<()> {
+        if !self.shared.script.latency.is_zero() {
+            tokio::time::sleep(self.shared.script.latency).await;
+        }
         match self.shared.script.faults.get(&step) {
             None => Ok(()),
             Some(Fault::Fail) => Err(Error::new(ErrorKind::Io, "take the step", format!("{step:?}"))),
@@ -178,20 +113,25 @@ impl FakeTask {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn end(&self, heeding: &[Heeds], fate: Fate) {
+    /// Ends those members that `heed`.
+    fn end(&self, heed: impl Fn(usize, Heeds) -> bool, fate: Fate) {
         self.members.send_modify(|members| {
-            for (heeds, own) in members.iter_mut() {
-                if own.is_none() && heeding.contains(heeds) {
+            for (index, (heeds, own)) in members.iter_mut().enumerate() {
+                if own.is_none() && heed(index, *heeds) {
                     *own = Some(fate);
                 }
             }
+            // Before anybody is notified, so that who waits for the exit finds it.
+            let mut exit = self.exit.lock().unwrap_or_else(PoisonError::into_inner);
+            if exit.is_none() && members.first().is_none_or(|(_, fate)| fate.is_some()) {
+                let how = match fate {
+                    Fate::Exited => Exit::Exited { code: 0 },
+                    Fate::Killed => Exit::Signalled { signal: 9, core: false },
+                    _ => Exit::Signalled { signal: 15, core: false },
+                };
+                *exit = Some((how, Instant::now()));
+            }
         });
-        let leader_gone = self.members.borrow().first().is_none_or(|(_, fate)| fate.is_some());
-        let mut exit = self.exit.lock().unwrap_or_else(PoisonError::into_inner);
-        if leader_gone && exit.is_none() {
-            let signal = if fate == Fate::Killed { 9 } else { 15 };
-            *exit = Some((Exit::Signalled { signal, core: false }, Instant::now()));
-        }
     }
 }
 
@@ -230,6 +170,15 @@ impl Spawner for FakeSpawner {
             leader: None,
             mechanisms: vec![Mechanism::Fake],
         });
+        for (index, &heeds) in script.members.iter().enumerate() {
+            if let Heeds::Time(after) = heeds {
+                let state = Arc::clone(&state);
+                tokio::spawn(async move {
+                    tokio::time::sleep(after).await;
+                    state.end(|other, _| other == index, Fate::Exited);
+                });
+            }
+        }
         self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(task.id(), state);
         let (spawner, doomed) = (self.clone(), task.clone());
         let guard = StartGuard::new(&self.shared.ledger, move || async move {
@@ -244,8 +193,11 @@ impl Spawner for FakeSpawner {
 
     async fn task_state(&self, task: &Task) -> Result<TaskState> {
         let task = self.find(task)?;
-        let exit = task.exit.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(exit.map_or(TaskState::Running, |(exit, _)| TaskState::Ended(exit)))
+        let Some((exit, _)) = task.exit.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
+            return Ok(TaskState::Running);
+        };
+        let settled = task.progress.try_lock().is_ok_and(|progress| progress.settled());
+        Ok(if settled { TaskState::Gone(exit) } else { TaskState::Ended(exit) })
     }
 
     async fn wait_task(&self, task: &Task) -> Result<Exit> {
@@ -335,13 +287,13 @@ impl Rungs for FakeRungs {
 
     async fn ask(&mut self, _: AskScope) -> Result<()> {
         self.step(Step::Ask).await?;
-        self.task.end(&[Heeds::Ask], Fate::Terminated);
+        self.task.end(|_, heeds| heeds == Heeds::Ask, Fate::Terminated);
         Ok(())
     }
 
     async fn force(&mut self) -> Result<()> {
         self.step(Step::Force).await?;
-        self.task.end(&[Heeds::Ask, Heeds::Force], Fate::Killed);
+        self.task.end(|_, heeds| heeds != Heeds::Nothing, Fate::Killed);
         Ok(())
     }
 
@@ -355,7 +307,7 @@ impl Rungs for FakeRungs {
 
     fn last_known(&mut self, why: &str) -> Evidence {
         let mut resources = self.resources();
-        for resource in &mut resources {
+        for resource in resources.iter_mut().filter(|resource| resource.fate.is_leftover()) {
             resource.fate = Fate::Unverified;
             resource.reason = Some(why.into());
         }

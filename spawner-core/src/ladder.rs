@@ -1,17 +1,21 @@
 //! The ladder by which every backend ends a task: linger, ask, grace, force, drain, look, release.
 //!
 //! It is written once, here. A backend supplies the [`Rungs`]; it decides nothing about order, time or
-//! verdict. A rung that fails or hangs does not keep the later ones from being tried: what went wrong
-//! becomes the reason of whatever could not be proved gone.
+//! verdict. A rung that fails, hangs or panics does not keep the later ones from being tried in the time
+//! that is theirs ([`Teardown::SLACK`] is shared by the looking): what went wrong becomes the reason of
+//! whatever could not be proved gone.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
-use crate::cleanup::{CleanupOutcome, Evidence, Resource};
+use crate::attempt::{Missed, Trouble, attempt, attempt_result, catch};
+use crate::cleanup::{CleanupOutcome, Evidence, Fate, Resource, ResourceKind};
 use crate::error::Result;
-use crate::teardown::{AskScope, Teardown};
+use crate::task::Task;
+use crate::teardown::{AskScope, Teardown, Timetable, later};
+use crate::verdict::Strength;
 
 /// What a backend can do to one task. Every method is cancel-safe: a dropped call may or may not have
 /// had its effect, and calling it again is right.
@@ -40,8 +44,9 @@ pub trait Rungs: Send {
     /// Looks at what is there now, and says what became of everything.
     async fn look(&mut self) -> Result<Evidence>;
 
-    /// What is known without looking, for when looking failed or took too long: never
-    /// [`Strength::CannotMiss`](crate::Strength).
+    /// What is known without looking, for when looking failed or took too long. What was observed to be
+    /// gone keeps its fate; all else is [`Fate::Unverified`]. Counts as
+    /// [`Strength::Blind`], whatever it says.
     fn last_known(&mut self, why: &str) -> Evidence;
 
     /// Gives back what was made for the task besides its processes, once nothing runs any more, and says
@@ -55,8 +60,11 @@ pub struct Progress {
     asked: bool,
     escalated: bool,
     left_behind: Option<(Vec<Resource>, usize)>,
+    /// Something was left behind, and could not be listed then.
+    unlisted: bool,
     elapsed: Duration,
-    settled: bool,
+    /// The outcome that proved everything gone. It stays true, so nothing is done after it.
+    settled: Option<CleanupOutcome>,
 }
 
 impl Progress {
@@ -70,122 +78,180 @@ impl Progress {
         self.escalated
     }
 
-    /// Whether an outcome was given that proved everything gone.
+    /// Whether an outcome was given that proved everything gone. No rung is called any more then.
     pub fn settled(&self) -> bool {
-        self.settled
+        self.settled.is_some()
     }
 }
 
 /// Climbs the ladder, and judges what was seen at its end.
-pub(crate) async fn climb(backend: &str, rungs: &mut dyn Rungs, teardown: &Teardown) -> CleanupOutcome {
+pub(crate) async fn climb(
+    backend: &str,
+    task: &Task,
+    rungs: &mut dyn Rungs,
+    teardown: &Teardown,
+    time: &Timetable,
+) -> CleanupOutcome {
+    if let Some(outcome) = &rungs.progress().settled {
+        return outcome.clone();
+    }
     let began = Instant::now();
-    let hard = began + teardown.linger + teardown.grace + teardown.deadline + Teardown::SLACK;
     let mut trouble = Trouble::default();
 
-    let mut empty = linger(rungs, teardown, began, hard, &mut trouble).await;
+    let mut empty = linger(rungs, teardown, time, &mut trouble).await;
     if !empty && !teardown.grace.is_zero() && !rungs.progress().escalated {
-        rungs.progress().asked = true;
-        let asked = timeout_at(hard, rungs.ask(teardown.ask)).await;
-        trouble.note("asking it to end", asked);
-        empty = emptied(rungs, Instant::now() + teardown.grace, hard, &mut trouble).await;
+        empty = ask(rungs, teardown, time, &mut trouble).await;
     }
     if !empty {
         rungs.progress().escalated = true;
-        let forced = timeout_at(hard, rungs.force()).await;
+        let now = Instant::now();
+        let until = later(now, teardown.deadline).min(time.force);
+        let by = later(now, teardown.deadline.max(Timetable::SHARE)).min(time.look);
+        let forced = attempt_result(by, rungs.force()).await;
         trouble.note("ending it by force", forced);
-        emptied(rungs, Instant::now() + teardown.deadline, hard, &mut trouble).await;
+        watch(rungs, until, &mut trouble).await;
     }
-
-    let mut evidence = match timeout_at(hard, rungs.look()).await {
-        Ok(Ok(evidence)) => evidence,
-        Ok(Err(error)) => rungs.last_known(&error.to_string()),
-        Err(_) => rungs.last_known("nobody answered before the deadline"),
-    };
-    if !evidence.resources.iter().any(|resource| resource.fate.is_leftover()) {
-        match timeout_at(hard, rungs.release()).await {
-            Ok(released) => {
-                evidence.total += released.len();
-                evidence.resources.extend(released);
-            }
-            Err(_) => evidence = rungs.last_known("what was made for it could not be removed in time"),
-        }
-    }
+    let mut evidence = look(task, rungs, time).await;
     trouble.explain(&mut evidence);
 
     let progress = rungs.progress();
-    if !progress.settled {
-        progress.elapsed += began.elapsed();
+    if progress.unlisted && progress.left_behind.is_none() && evidence.strength != Strength::Blind {
+        let ended = |resource: &&Resource| {
+            matches!(resource.fate, Fate::Terminated | Fate::Killed | Fate::Survived)
+                && resource.kind == ResourceKind::Process
+        };
+        let left: Vec<_> = evidence.resources.iter().filter(ended).cloned().collect();
+        let total = left.len();
+        progress.left_behind = Some((left, total));
     }
+    progress.elapsed += began.elapsed();
     let left_behind = progress.left_behind.clone().unwrap_or_default();
     let (escalated, elapsed) = (progress.escalated, progress.elapsed);
     let outcome = CleanupOutcome::judge(backend, evidence, left_behind, escalated, elapsed);
-    rungs.progress().settled |= outcome.is_clean();
+    if outcome.is_clean() {
+        rungs.progress().settled = Some(outcome.clone());
+    }
     outcome
 }
 
 /// Where the main process ended by itself, gives what remains its linger, and notes what is there after.
-async fn linger(
-    rungs: &mut dyn Rungs,
-    teardown: &Teardown,
-    began: Instant,
-    hard: Instant,
-    trouble: &mut Trouble,
-) -> bool {
+/// Says whether nothing is left.
+async fn linger(rungs: &mut dyn Rungs, teardown: &Teardown, time: &Timetable, trouble: &mut Trouble) -> bool {
+    let now = Instant::now();
     let touched = rungs.progress().asked || rungs.progress().escalated;
     let Some(ended_at) = rungs.ended_at().filter(|_| !touched) else {
-        return emptied(rungs, began, hard, trouble).await;
+        return watch(rungs, now, trouble).await == Watched::Empty;
     };
-    let until = (ended_at + teardown.linger).max(began);
-    if emptied(rungs, until, hard, trouble).await {
-        return true;
+    let until = later(ended_at, teardown.linger).min(time.linger).max(now);
+    let watched = watch(rungs, until, trouble).await;
+    match watched {
+        Watched::Empty => return true,
+        Watched::Blind => sleep_until(until).await,
+        Watched::Running | Watched::Quiet => {}
     }
-    match timeout_at(hard, rungs.members()).await {
-        Ok(Ok((members, total))) if total > 0 => rungs.progress().left_behind = Some((members, total)),
-        Ok(Ok(_)) => {}
-        other => trouble.note("looking at what was left behind", other),
+    match attempt_result(time.linger, rungs.members()).await {
+        // Nothing runs, so the notice of it must be under way.
+        Ok((_, 0)) if watched == Watched::Running => {
+            return watch(rungs, time.linger, trouble).await == Watched::Empty;
+        }
+        Ok((_, 0)) => {}
+        Ok(left_behind) => rungs.progress().left_behind = Some(left_behind),
+        Err(missed) => {
+            rungs.progress().unlisted = true;
+            trouble.note::<()>("looking at what was left behind", Err(missed));
+        }
     }
     false
 }
 
-/// Waits for the notice that nothing is left; `false` where it did not come in time.
-async fn emptied(rungs: &mut dyn Rungs, until: Instant, hard: Instant, trouble: &mut Trouble) -> bool {
-    match timeout_at(until.min(hard), rungs.await_empty()).await {
-        Ok(Ok(())) => true,
-        Ok(error @ Err(_)) => {
-            trouble.note("watching it", Ok(error));
-            false
+/// Asks, and gives the grace. Says whether nothing is left.
+async fn ask(rungs: &mut dyn Rungs, teardown: &Teardown, time: &Timetable, trouble: &mut Trouble) -> bool {
+    rungs.progress().asked = true;
+    let until = later(Instant::now(), teardown.grace).min(time.grace);
+    let asked = attempt_result(until, rungs.ask(teardown.ask)).await;
+    let heard = trouble.note("asking it to end", asked).is_some();
+    let watched = watch(rungs, until, trouble).await;
+    if watched == Watched::Blind && heard {
+        // Whoever was asked gets the grace, also where nobody can see what becomes of it.
+        sleep_until(until).await;
+    }
+    watched == Watched::Empty
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Watched {
+    /// The notice came that nothing is left.
+    Empty,
+    /// It did not come in time.
+    Running,
+    /// It cannot come any more. Nothing ran when last seen, which proves nothing.
+    Quiet,
+    /// It cannot come any more, and the members cannot be listed either.
+    Blind,
+}
+
+/// Waits for the notice that nothing is left. Where there will be none, looks again and again instead, so
+/// that what is just ending is not taken for a survivor.
+async fn watch(rungs: &mut dyn Rungs, until: Instant, trouble: &mut Trouble) -> Watched {
+    match attempt_result(until, rungs.await_empty()).await {
+        Ok(()) => return Watched::Empty,
+        Err(Missed::TooLong) => return Watched::Running,
+        failed @ Err(Missed::Failed(_)) => trouble.note("watching it", failed),
+    };
+    let mut pause = Duration::from_millis(5);
+    loop {
+        match attempt_result(until, rungs.members()).await {
+            Ok((_, 0)) => return Watched::Quiet,
+            Ok(_) | Err(Missed::TooLong) if Instant::now() >= until => return Watched::Running,
+            Ok(_) => {}
+            Err(_) => return Watched::Blind,
         }
-        Err(_) => false,
+        sleep_until(later(Instant::now(), pause).min(until)).await;
+        pause = (pause * 2).min(Duration::from_millis(200));
     }
 }
 
-/// What went wrong on the way; the reason of what is left over in the end.
-#[derive(Default)]
-struct Trouble(Vec<String>);
-
-impl Trouble {
-    fn note<T>(&mut self, doing: &str, result: Result<Result<T>, tokio::time::error::Elapsed>) {
-        let why = match result {
-            Ok(Ok(_)) => return,
-            Ok(Err(error)) => format!("{doing} failed: {error}"),
-            Err(_) => format!("{doing} took too long"),
+/// Looks, and where nothing is left, gives back what was made besides the processes.
+async fn look(task: &Task, rungs: &mut dyn Rungs, time: &Timetable) -> Evidence {
+    let mut evidence = match attempt_result(time.look, rungs.look()).await {
+        Ok(evidence) => evidence,
+        Err(Missed::TooLong) => last_known(task, rungs, "nobody answered before the deadline"),
+        Err(Missed::Failed(why)) => last_known(task, rungs, &why),
+    };
+    let left = evidence.resources.iter().any(|resource| resource.fate.is_leftover());
+    if evidence.strength == Strength::Blind && !left {
+        evidence.add([Resource::unreachable(task, "nobody could look at what is left of it")]);
+    } else if !left {
+        let released = match attempt(time.release, rungs.release()).await {
+            Ok(released) => released,
+            Err(missed) => {
+                let why = format!("removing what was made for it {}", missed.told());
+                let mut known = last_known(task, rungs, &why).resources;
+                known
+                    .retain(|resource| resource.fate.is_leftover() && resource.kind != ResourceKind::Process);
+                if known.is_empty() {
+                    known.push(Resource::unreachable(task, &why));
+                }
+                known
+            }
         };
-        tracing::debug!(why, "a rung of the ladder failed");
-        if !self.0.contains(&why) {
-            self.0.push(why);
-        }
+        evidence.add(released);
     }
+    evidence
+}
 
-    fn explain(&self, evidence: &mut Evidence) {
-        if self.0.is_empty() {
-            return;
-        }
-        for resource in evidence.resources.iter_mut().filter(|resource| resource.fate.is_leftover()) {
-            let told = self.0.join("; ");
-            resource.reason = Some(match resource.reason.take() {
-                Some(reason) => format!("{reason}; {told}"),
-                None => told,
-            });
+/// What is known without looking: no proof, and no claim to have seen something alive.
+fn last_known(task: &Task, rungs: &mut dyn Rungs, why: &str) -> Evidence {
+    let unreachable = || Evidence::blind(task.record().mechanisms.clone(), Resource::unreachable(task, why));
+    let mut evidence = catch(|| rungs.last_known(why)).unwrap_or_else(|_| unreachable());
+    evidence.strength = Strength::Blind;
+    for resource in &mut evidence.resources {
+        if resource.fate == Fate::Survived {
+            resource.fate = Fate::Unverified;
         }
     }
+    if !evidence.resources.iter().any(|resource| resource.fate.is_leftover()) {
+        evidence.add([Resource::unreachable(task, why)]);
+    }
+    evidence
 }

@@ -13,6 +13,7 @@
 //! `fake` feature for one that can be scripted.
 
 pub mod admission;
+mod attempt;
 pub mod capability;
 pub mod cleanup;
 pub mod error;
@@ -21,6 +22,7 @@ pub mod exit;
 pub mod fake;
 pub mod id;
 pub mod ladder;
+mod message;
 mod os_text;
 pub mod report;
 pub mod run;

@@ -24,7 +24,8 @@ pub struct Finished {
 /// Starts a task, waits for it or for its timeout, and destroys what it made.
 ///
 /// Streams that the specification asks for are not read here: use
-/// [`finish`] with a task whose streams you have taken.
+/// [`finish`] with a task whose streams you have taken. Not cancel-safe: where the future is dropped, a
+/// task that was started goes on until its backend ends it; to end it early, use the `stop` of [`finish`].
 pub async fn run(spawner: &dyn Spawner, spec: &TaskSpec) -> Result<Finished> {
     let task = spawner.spawn_task(spec).await?;
     Ok(finish(spawner, task, spec, std::future::pending()).await)

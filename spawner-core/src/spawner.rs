@@ -3,17 +3,19 @@
 use std::borrow::Cow;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use crate::admission::{Admitted, admit};
+use crate::attempt::{Missed, attempt_result};
 use crate::capability::Capabilities;
-use crate::cleanup::{CleanupOutcome, Evidence, Fate, Resource, ResourceKind};
+use crate::cleanup::{CleanupOutcome, Evidence, Resource};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::ladder::{Rungs, climb};
 use crate::spec::TaskSpec;
 use crate::stream::TaskStreams;
 use crate::task::{Task, TaskState};
-use crate::teardown::Teardown;
+use crate::teardown::{Teardown, Timetable};
 
 /// Starts tasks in one kind of place, and gets rid of everything that they made.
 ///
@@ -84,50 +86,31 @@ pub trait Spawner: Send + Sync {
     /// Gets rid of everything that the task made, and says truthfully what it could not get rid of.
     ///
     /// * There is always an outcome; it comes within `linger + grace + deadline` plus
-    ///   [`Teardown::SLACK`], also where the backend hangs.
+    ///   [`Teardown::SLACK`], also where the backend hangs, fails or panics.
     /// * Fine to call on a task that has ended, again, and concurrently. A clean outcome stays clean; one
     ///   that was not may become so when it is called again and what was left has gone.
     /// * Cancel-safe: a dropped call leaves the task as far as it had come; calling again goes on.
     async fn destroy_task(&self, task: &Task, teardown: &Teardown) -> CleanupOutcome {
-        let total = teardown.linger + teardown.grace + teardown.deadline + Teardown::SLACK;
-        let began = tokio::time::Instant::now();
-        let why = match tokio::time::timeout(total, self.rungs(task)).await {
-            Ok(Ok(mut rungs)) => {
-                let outcome = climb(self.name(), rungs.as_mut(), teardown).await;
+        let began = Instant::now();
+        let time = Timetable::new(began, teardown);
+        // Where another call is at it until late, there is still time to look afterwards.
+        let why = match attempt_result(time.force, self.rungs(task)).await {
+            Ok(mut rungs) => {
+                let outcome = climb(self.name(), task, rungs.as_mut(), teardown, &time).await;
                 tracing::debug!(task = %task.id(), verdict = %outcome.verdict(), "destroyed");
                 return outcome;
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "another call that destroys it is still at work".to_owned(),
+            Err(Missed::TooLong) => "another call that destroys it is still at work".to_owned(),
+            Err(Missed::Failed(why)) => why,
         };
-        CleanupOutcome::judge(
-            self.name(),
-            unreachable_task(task, why),
-            Default::default(),
-            false,
-            began.elapsed(),
-        )
+        let mechanisms = task.record().mechanisms.clone();
+        let evidence = Evidence::blind(mechanisms, Resource::unreachable(task, &why));
+        CleanupOutcome::judge(self.name(), evidence, Default::default(), false, began.elapsed())
     }
 
     /// The outcomes of starts that failed or were dropped after something had been made, since the last
     /// call.
     fn abandoned(&self) -> Vec<CleanupOutcome>;
-}
-
-/// The evidence where not even the rungs could be had.
-fn unreachable_task(task: &Task, why: String) -> Evidence {
-    Evidence::blind(
-        task.record().mechanisms.clone(),
-        Resource {
-            kind: ResourceKind::Task,
-            id: task.id().to_string(),
-            started: None,
-            name: None,
-            fate: Fate::Unverified,
-            reason: Some(why),
-            remedy: Some(format!("grep -lz SPAWNER_TASK_ID={} /proc/[0-9]*/environ", task.id())),
-        },
-    )
 }
 
 /// What a backend found when it was asked whether it answers.

@@ -4,6 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
 use crate::cleanup::CleanupOutcome;
 use crate::error::Error;
 
@@ -37,6 +40,8 @@ impl Ledger {
 pub struct StartGuard {
     undo: Option<Undo>,
     ledger: Ledger,
+    /// Where the start began: the future may be dropped on a thread that belongs to no runtime.
+    runtime: Option<Handle>,
 }
 
 impl StartGuard {
@@ -46,7 +51,8 @@ impl StartGuard {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = CleanupOutcome> + Send + 'static,
     {
-        Self { undo: Some(Box::new(move || Box::pin(undo()))), ledger: ledger.clone() }
+        let undo: Undo = Box::new(move || Box::pin(undo()));
+        Self { undo: Some(undo), ledger: ledger.clone(), runtime: Handle::try_current().ok() }
     }
 
     /// The start succeeded: the caller owns it now.
@@ -57,17 +63,32 @@ impl StartGuard {
     /// A step failed with `error`: tears down what was made, and accounts for it in the error.
     pub async fn fail(mut self, error: Error) -> Error {
         let Some(undo) = self.undo.take() else { return error };
-        let ledger = self.ledger.clone();
-        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let (ledger, (sender, receiver)) = (self.ledger.clone(), oneshot::channel());
+        let mut pending = Pending { receiver, ledger: ledger.clone() };
         tokio::spawn(async move {
-            // Where the caller has gone away meanwhile, the ledger gets the outcome.
             if let Err(outcome) = sender.send(undo().await) {
                 ledger.enter(outcome);
             }
         });
-        match receiver.await {
+        match (&mut pending.receiver).await {
             Ok(outcome) => error.with_cleanup(outcome),
-            Err(_) => error,
+            Err(_) => error.hint("what it had made by then may still be there: its teardown was cut short"),
+        }
+    }
+}
+
+/// An outcome on its way to the error that accounts for it. Where the caller goes away before it took
+/// it, the ledger gets it.
+struct Pending {
+    receiver: oneshot::Receiver<CleanupOutcome>,
+    ledger: Ledger,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.receiver.close();
+        if let Ok(outcome) = self.receiver.try_recv() {
+            self.ledger.enter(outcome);
         }
     }
 }
@@ -75,7 +96,7 @@ impl StartGuard {
 impl Drop for StartGuard {
     fn drop(&mut self) {
         let Some(undo) = self.undo.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Some(runtime) = self.runtime.take() else { return };
         let ledger = self.ledger.clone();
         runtime.spawn(async move { ledger.enter(undo().await) });
     }

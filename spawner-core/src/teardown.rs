@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 /// How a task is to be ended: who is asked, and how long each part may take.
 ///
 /// The whole of [`destroy_task`](crate::Spawner::destroy_task) takes at most
-/// `linger + grace + deadline`, plus [`Teardown::SLACK`] for the last look.
+/// `linger + grace + deadline`, plus [`Teardown::SLACK`] for looking and giving back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Teardown {
     /// Who gets the termination request. Default: every member.
@@ -25,7 +26,7 @@ pub struct Teardown {
 }
 
 impl Teardown {
-    /// What a last look may take beyond the deadline.
+    /// What looking and giving back may take beyond the other three.
     pub const SLACK: Duration = Duration::from_millis(500);
 
     /// End it at once: no linger, no asking.
@@ -71,6 +72,38 @@ impl Default for Teardown {
             deadline: Duration::from_secs(5),
         }
     }
+}
+
+/// Until when each part of one teardown may go on, so that one that hangs takes no time from the others.
+/// What was not used of one part is at the disposal of the next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timetable {
+    pub(crate) linger: Instant,
+    pub(crate) grace: Instant,
+    pub(crate) force: Instant,
+    pub(crate) look: Instant,
+    pub(crate) release: Instant,
+}
+
+impl Timetable {
+    /// What each of four may take of the slack: listing what was left behind, using force where the
+    /// deadline is shorter than this, looking, and giving back.
+    pub(crate) const SHARE: Duration = Duration::from_millis(125);
+
+    pub(crate) fn new(began: Instant, teardown: &Teardown) -> Self {
+        let linger = later(later(began, teardown.linger), Self::SHARE);
+        let grace = later(linger, teardown.grace);
+        let force = later(grace, teardown.deadline);
+        let look = later(later(force, Self::SHARE), Self::SHARE);
+        Self { linger, grace, force, look, release: later(look, Self::SHARE) }
+    }
+}
+
+/// `instant + duration`, or the far future where there is no such instant: a person may well ask for a
+/// grace without end.
+pub(crate) fn later(instant: Instant, duration: Duration) -> Instant {
+    const FAR: Duration = Duration::from_hours(30 * 365 * 24);
+    instant.checked_add(duration.min(FAR)).unwrap_or(instant)
 }
 
 /// Who gets the termination request.

@@ -1,0 +1,61 @@
+# Running steps, counting, and telling. Sourced, not run; whoever does it sets `logs`, a folder.
+# shellcheck shell=bash disable=SC2154
+
+passed=0 failed=0 skipped=0
+failures=()
+running=
+
+say() { printf '%s\n' "$*"; }
+
+skip() {
+    say "skipped  $1: $2"
+    skipped=$((skipped + 1))
+}
+
+# The three numbers of the tests whose results a log shows: passed, failed, skipped.
+counts_of() {
+    awk '
+        /^test result: / { p += $4; f += $6; s += $8 }
+        /^[^ ]+, as (root|an ordinary user): [0-9]+ passed, / {
+            sub(/.*: /, ""); p += $1; f += $3; s += $5
+        }
+        END { print p + 0, f + 0, s + 0 }' "$1"
+}
+
+# step NAME LIMIT COMMAND...: runs a command for at most LIMIT seconds, with its output in a log.
+step() {
+    local name=$1 limit=$2 began=$SECONDS status p f s log
+    shift 2
+    log=$logs/${name//[^a-zA-Z0-9]/-}.log
+    # In the background, since a shell that waits for a command in the foreground does not hear Ctrl-C.
+    timeout --kill-after=20 "$limit" "$@" >"$log" 2>&1 </dev/null &
+    running=$!
+    wait "$running"
+    status=$?
+    running=
+    read -r p f s < <(counts_of "$log")
+    if ((status == 0 && f == 0)); then
+        # A step that counts nothing itself is one check.
+        ((p + s > 0)) || p=1
+        say "ok       $name ($((SECONDS - began)) s)"
+    else
+        ((f > 0)) || f=1
+        failures+=("$name")
+        say "FAILED   $name ($((SECONDS - began)) s)$( ((status == 124 || status == 137)) && echo ": over its limit of $limit s")"
+        # First what failed, which may be far from the end, then the end.
+        grep -aE '(\.\.\. FAILED|panicked at|^error|FAILED )' "$log" | head -n 30 | sed 's/^/         /'
+        tail -n 40 "$log" | sed 's/^/         /'
+    fi
+    # What was skipped within is shown with its reason.
+    grep -aE '(^|: )skipped [^ ]+: |\.\.\. (skipped: |ignored)' "$log" | sort -u | sed 's/^/         /'
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    return "$status"
+}
+
+# The last word. Returns whether all is well.
+summary() {
+    say ""
+    ((${#failures[@]} == 0)) || say "failed: ${failures[*]}"
+    say "$passed passed, $failed failed, $skipped skipped"
+    ((failed == 0))
+}

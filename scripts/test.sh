@@ -1,0 +1,206 @@
+#!/bin/bash
+# Runs all the tests of this project on a Debian machine, and says how it went.
+#
+#   scripts/test.sh            everything
+#   scripts/test.sh --quick    without the conformance suite, the benchmarks and the looking for leftovers
+#
+# As root it installs what is missing and proves every mechanism as root and as an ordinary user. Without root it
+# says what is missing and proves what an ordinary user has. Exits with 0 only if nothing failed.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+readonly ACCOUNT=tester
+readonly MECHANISMS="cgroup-v2 subreaper pid-namespace process-group"
+quick=false
+for argument in "$@"; do
+    case $argument in
+        --quick) quick=true ;;
+        *) echo "usage: scripts/test.sh [--quick]" >&2 && exit 2 ;;
+    esac
+done
+root=false
+((EUID == 0)) && root=true
+
+# A folder that everybody may enter: the checkout may lie where an ordinary account cannot read. Not on a file
+# system where set-uid programs lose their privilege, where there is another.
+place=/tmp
+if findmnt --noheadings --output OPTIONS --target /tmp 2>/dev/null | grep -qw nosuid; then place=/var/tmp; fi
+scratch=$(mktemp --directory "$place/spawner-test.XXXXXX") || exit 1
+logs=$scratch/logs
+stamp=$scratch/stamp
+mkdir "$scratch/bin" "$scratch/tmp" "$scratch/user" "$logs"
+chmod 755 "$scratch" "$scratch/bin"
+touch "$stamp"
+trap 'rm -rf "$scratch"' EXIT
+trap '[[ -z $running ]] || { kill "$running" && wait "$running"; }; exit 130' INT TERM HUP
+export SPAWNER_TEST_RUN="$$-$RANDOM"
+export TMPDIR=$scratch/tmp CARGO_TERM_COLOR=never RUST_BACKTRACE=1
+
+# ---- What the tests need -------------------------------------------------------------------------------------
+
+missing=()
+while read -r program package; do
+    command -v "$program" >/dev/null || [[ -x /usr/sbin/$program ]] || missing+=("$package")
+done <<'END'
+bwrap bubblewrap
+cc gcc
+findmnt util-linux
+ps procps
+setpriv util-linux
+shellcheck shellcheck
+stress-ng stress-ng
+tmux tmux
+unshare util-linux
+END
+if ((${#missing[@]} > 0)); then
+    if $root && command -v apt-get >/dev/null; then
+        say "installing ${missing[*]}"
+        export DEBIAN_FRONTEND=noninteractive
+        { apt-get update && apt-get install --yes --no-install-recommends "${missing[@]}"; } >"$logs/apt.log" 2>&1 ||
+            tail -n 5 "$logs/apt.log"
+    else
+        say "not installed, and only root can: apt-get install ${missing[*]}"
+    fi
+fi
+if ! command -v cargo >/dev/null; then
+    say "cargo is missing: install Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -n 1) or newer, see https://rustup.rs"
+    exit 1
+fi
+for component in fmt clippy; do
+    cargo "$component" --version >/dev/null 2>&1 && continue
+    say "installing the component $component"
+    rustup component add "${component/fmt/rustfmt}" >"$logs/rustup.log" 2>&1 || tail -n 3 "$logs/rustup.log"
+done
+
+# ---- Reading and compiling -----------------------------------------------------------------------------------
+
+step formatting 120 cargo fmt --all --check
+step lints 1200 cargo clippy --workspace --all-targets --all-features --quiet -- -D warnings
+# Built together, one crate may live on the features that another asks for.
+for crate in spawner-*/; do
+    step "${crate%/} alone" 600 cargo check --quiet --package "${crate%/}"
+done
+step tidiness 300 scripts/tidy.sh
+if command -v shellcheck >/dev/null; then
+    step shellcheck 120 shellcheck --external-sources scripts/*.sh .ci/run
+else
+    skip shellcheck "it is not installed"
+fi
+
+# ---- Unit, documentation and integration tests ---------------------------------------------------------------
+
+step tests 1800 cargo test --workspace --all-features --no-fail-fast
+$quick || step benchmarks-compile 1800 cargo bench --workspace --no-run
+
+# ---- The program ---------------------------------------------------------------------------------------------
+
+target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+program=$scratch/bin/spawner
+built=false
+if step program 1200 cargo build --quiet --bin spawner && cp "$target/debug/spawner" "$program"; then
+    chmod 755 "$program"
+    built=true
+    # shellcheck disable=SC2016  # The inner shell expands it.
+    step capabilities.md 60 bash -c 'diff <("$1" capabilities --format markdown) capabilities.md' - "$program"
+fi
+
+# ---- Conformance, for every mechanism, as root and as an ordinary user ---------------------------------------
+
+as_user() {
+    setpriv --reuid "$ACCOUNT" --regid "$(id -g "$ACCOUNT")" --init-groups --reset-env \
+        env --chdir=/ SPAWNER_TEST_RUN="$SPAWNER_TEST_RUN" TMPDIR="$scratch/user" "$@"
+}
+
+# Says why a mechanism is not to be had for whoever COMMAND... runs programs as; nothing where it is. Looks for itself:
+# what spawner cannot use though it is there is a failure, not a skip.
+why_not() {
+    local mechanism=$1 mount own
+    shift
+    case $mechanism in
+        cgroup-v2)
+            mount=$(findmnt --noheadings --types cgroup2 --output TARGET | head -n 1)
+            own=$mount$(sed -n 's/^0:://p' /proc/self/cgroup)
+            if [[ -z $mount ]]; then
+                echo "no cgroup v2 is mounted"
+            elif ! "$@" test -w "${own%/}"; then
+                echo "no control group can be made below ${own%/}"
+            fi
+            ;;
+        pid-namespace)
+            "$@" unshare --user --map-root-user --pid --fork true 2>/dev/null ||
+                { [[ $* == env ]] && $root && unshare --pid --fork true 2>/dev/null; } ||
+                echo "no pid namespace can be made"
+            ;;
+    esac
+}
+
+# conformance WHO COMMAND...: the suite for every mechanism, run by COMMAND.
+conformance() {
+    local who=$1 mechanism why
+    shift
+    for mechanism in $MECHANISMS; do
+        why=$(why_not "$mechanism" "$@")
+        if [[ -n $why ]]; then
+            skip "conformance of $mechanism as $who" "$why"
+        else
+            step "conformance of $mechanism as $who" 900 "$@" "$program" conformance --mechanism "$mechanism"
+        fi
+    done
+}
+
+account_there() {
+    id "$ACCOUNT" >/dev/null 2>&1 || /usr/sbin/useradd --create-home --shell /bin/sh "$ACCOUNT"
+}
+
+as_both() {
+    conformance root env
+    if ! account_there; then
+        skip "conformance as an ordinary user" "the account $ACCOUNT cannot be made"
+        return
+    fi
+    chown "$ACCOUNT" "$scratch/user"
+    # Only that account may run it: it gives root to whoever can.
+    local setuid=$scratch/bin/spawner-setuid
+    install --owner root --group "$(id -g "$ACCOUNT")" --mode 4750 "$program" "$setuid"
+    export -f as_user
+    export ACCOUNT scratch
+    conformance "$ACCOUNT" bash -c 'as_user "$@"' - env SPAWNER_CONFORMANCE_SETUID="$setuid"
+    rm -f "$setuid"
+    without_cgroups
+}
+
+# A host without cgroup v2, for whoever starts in a mount namespace where it was taken away.
+without_cgroups() {
+    local name="conformance without cgroup v2"
+    if ! unshare --mount true 2>/dev/null; then
+        skip "$name" "no mount namespace can be made"
+        return
+    fi
+    # shellcheck disable=SC2016  # The inner shell expands it.
+    step "$name" 900 unshare --mount sh -c '
+        findmnt --noheadings --types cgroup2 --output TARGET | sort -r | while read -r mount; do
+            umount --lazy "$mount" || exit 1
+        done && exec "$1" conformance' - "$program"
+}
+
+if ! $quick && $built; then
+    if $root; then
+        as_both
+    else
+        conformance "$(id -un)" env
+        skip "conformance as root" "this is not root"
+    fi
+fi
+
+# ---- What was left -------------------------------------------------------------------------------------------
+
+if ! $quick; then
+    step nothing-left-running 60 scripts/leftovers.sh "$stamp" "$SPAWNER_TEST_RUN" "$target" "$scratch"
+    # shellcheck disable=SC2016  # The inner shell expands it.
+    step nothing-left-lying-about 60 bash -c \
+        'found=$(find "$@" -mindepth 1 -maxdepth 1); [[ -z $found ]] || { printf "%s\n" "$found"; exit 1; }' \
+        - "$scratch/tmp" "$scratch/user"
+fi
+summary
