@@ -90,9 +90,9 @@ macro_rules! backends {
                 match self { $( #[$gate] Self::$variant(spawner) => spawner.shutdown().await, )* }
             }
 
-            /// The backend for those who share it. Dropping it ends what helps it, without waiting.
-            pub fn into_shared(self) -> std::sync::Arc<dyn Spawner> {
-                match self { $( #[$gate] Self::$variant(spawner) => std::sync::Arc::new(spawner), )* }
+            /// The backend without its kind. Dropping it ends what helps it, without waiting.
+            pub fn into_boxed(self) -> Box<dyn Spawner> {
+                match self { $( #[$gate] Self::$variant(spawner) => Box::new(spawner), )* }
             }
         }
     };

@@ -28,4 +28,8 @@ pub use backends::{Backend, Backends, Kind, Promise, Settings};
 pub use spawner_core::*;
 
 #[cfg(feature = "process")]
-pub use spawner_process as process;
+pub mod process {
+    //! The process backend.
+    pub use crate::soon::ProcessSpawner;
+    pub use spawner_process::*;
+}

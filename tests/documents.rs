@@ -41,7 +41,7 @@ fn a_probe_asks_this_hosts_backend() {
 
 #[test]
 fn every_schema_is_printed() {
-    for document in ["report", "capabilities", "task", "doctor"] {
+    for document in ["report", "capabilities", "task", "doctor", "conformance"] {
         let ran = spawner(["schema", document]);
         let schema: Value = serde_json::from_str(&ran.stdout).unwrap();
         assert_eq!(schema["type"], "object", "{document}");

@@ -177,13 +177,15 @@ Examples:
   spawner conformance                               every case, for the default backend
   spawner conformance --mechanism subreaper         for one mechanism
   spawner conformance --case fork-storm --repeat 20 one case, twenty times
-  spawner conformance --list                        the cases, and what they prove")]
+  spawner conformance --list                        the cases, and what they prove
+
+Exit status: 0 where everything held, 1 where something failed, 125 where spawner itself did.")]
 pub(crate) struct ConformanceOptions {
     #[command(flatten)]
     pub(crate) backend: BackendOptions,
-    /// Only the cases whose name contains this
+    /// Only the cases whose name contains this; repeatable
     #[arg(long, value_name = "FILTER")]
-    pub(crate) case: Option<String>,
+    pub(crate) case: Vec<String>,
     /// List the cases in place of running them
     #[arg(long)]
     pub(crate) list: bool,
@@ -243,4 +245,6 @@ pub(crate) enum Document {
     Task,
     // What `doctor --format json` prints
     Doctor,
+    // What `conformance --format json` prints
+    Conformance,
 }

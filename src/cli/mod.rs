@@ -3,7 +3,7 @@
 mod args;
 mod capabilities;
 mod completions;
-mod conformance;
+pub(crate) mod conformance;
 mod doctor;
 mod failure;
 mod log;

@@ -9,6 +9,7 @@ pub(crate) fn run(document: Document) -> Result<u8, Failure> {
         Document::Report => spawner::Report::json_schema(),
         Document::Capabilities => schemars::schema_for!(capabilities::Document),
         Document::Task => schemars::schema_for!(spawner::TaskRecord),
+        Document::Conformance => spawner_conformance::Results::json_schema(),
         Document::Doctor => schemars::schema_for!(doctor::Document),
     };
     out::print_json(&schema)?;

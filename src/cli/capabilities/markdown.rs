@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use spawner::{Capability, Support};
 
 use super::{Answer, Entry};
+use crate::cli::conformance::proofs_of;
 
 const INTRODUCTION: &str = "\
 # What each backend guarantees
@@ -26,12 +27,16 @@ anything is started.
 pub(super) fn render(entries: &[Entry]) -> String {
     let mut page = INTRODUCTION.to_owned();
     matrix(&mut page, entries);
-    page.push_str("\n## The capabilities\n\n");
-    for capability in Capability::ALL {
-        put(&mut page, &format!("* `{capability}`: {}", capability.promise()));
-    }
     for entry in entries {
         chapter(&mut page, entry);
+    }
+    page.push_str("\n## What each capability promises, and the cases that prove it\n");
+    for &capability in Capability::ALL {
+        put(&mut page, &format!("\n### {capability}\n\n{}", capability.promise()));
+        let proofs = proofs_of(capability);
+        if !proofs.is_empty() {
+            put(&mut page, &format!("\nProved by {}.", proofs.join(", ")));
+        }
     }
     page
 }
@@ -55,18 +60,22 @@ fn matrix(page: &mut String, entries: &[Entry]) {
     put(page, &format!("|---|{}", ":---:|".repeat(entries.len())));
     for &capability in Capability::ALL {
         let marks: Vec<_> = entries.iter().map(|entry| mark(&entry.answer(capability).support)).collect();
-        put(page, &format!("| `{capability}` | {} |", marks.join(" | ")));
+        put(page, &format!("| [`{capability}`](#{capability}) | {} |", marks.join(" | ")));
     }
 }
 
 fn chapter(page: &mut String, entry: &Entry) {
     put(page, &format!("\n## {}\n\n{}\n", entry.title(), entry.story));
-    put(page, "| capability | | how, or why not | proved by |");
+    put(page, "| capability | | how, or why not | proof |");
     put(page, "|---|:---:|---|---|");
     for answer in &entry.capabilities {
         let Answer { name, support, proved_by, .. } = answer;
-        let cases: Vec<_> = proved_by.iter().map(|case| format!("`{case}`")).collect();
-        put(page, &format!("| `{name}` | {} | {} | {} |", mark(support), cell(support), cases.join(", ")));
+        let proof = match proved_by.len() {
+            0 => String::new(),
+            1 => format!("[1 case](#{name})"),
+            count => format!("[{count} cases](#{name})"),
+        };
+        put(page, &format!("| `{name}` | {} | {} | {proof} |", mark(support), cell(support)));
     }
 }
 
