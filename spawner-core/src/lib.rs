@@ -22,6 +22,8 @@ pub mod exit;
 pub mod fake;
 pub mod id;
 pub mod ladder;
+#[cfg(unix)]
+pub mod lifeline;
 mod message;
 mod os_text;
 pub mod report;

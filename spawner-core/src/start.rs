@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::cleanup::CleanupOutcome;
 use crate::error::Error;
 
-type Undo = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = CleanupOutcome> + Send>> + Send>;
+type Undo = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Option<CleanupOutcome>> + Send>> + Send>;
 
 /// Where the outcomes of abandoned starts are kept until somebody asks. Clones share one list.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +22,8 @@ impl Ledger {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn enter(&self, outcome: CleanupOutcome) {
+    fn enter(&self, outcome: Option<CleanupOutcome>) {
+        let Some(outcome) = outcome else { return };
         if !outcome.is_clean() {
             tracing::warn!(%outcome, "an abandoned start could not be torn down");
         }
@@ -45,13 +46,14 @@ pub struct StartGuard {
 }
 
 impl StartGuard {
-    /// Owns what `undo` can tear down.
-    pub fn new<F, Fut>(ledger: &Ledger, undo: F) -> Self
+    /// Owns what `undo` can tear down. It returns no outcome where it finds that nothing had been made.
+    pub fn new<F, Fut, O>(ledger: &Ledger, undo: F) -> Self
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = CleanupOutcome> + Send + 'static,
+        Fut: Future<Output = O> + Send + 'static,
+        O: Into<Option<CleanupOutcome>>,
     {
-        let undo: Undo = Box::new(move || Box::pin(undo()));
+        let undo: Undo = Box::new(move || Box::pin(async move { undo().await.into() }));
         Self { undo: Some(undo), ledger: ledger.clone(), runtime: Handle::try_current().ok() }
     }
 
@@ -71,7 +73,8 @@ impl StartGuard {
             }
         });
         match (&mut pending.receiver).await {
-            Ok(outcome) => error.with_cleanup(outcome),
+            Ok(Some(outcome)) => error.with_cleanup(outcome),
+            Ok(None) => error,
             Err(_) => error.hint("what it had made by then may still be there: its teardown was cut short"),
         }
     }
@@ -80,7 +83,7 @@ impl StartGuard {
 /// An outcome on its way to the error that accounts for it. Where the caller goes away before it took
 /// it, the ledger gets it.
 struct Pending {
-    receiver: oneshot::Receiver<CleanupOutcome>,
+    receiver: oneshot::Receiver<Option<CleanupOutcome>>,
     ledger: Ledger,
 }
 

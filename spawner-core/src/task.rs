@@ -1,6 +1,9 @@
 //! A started task.
 
+use std::any::Any;
 use std::ffi::OsString;
+use std::fmt;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,15 +17,27 @@ use crate::os_text::{self, OsText};
 ///
 /// Dropping it ends nothing; the backend keeps the task until it is destroyed, and ends it when the
 /// backend itself is dropped or the harness dies.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Task {
     record: TaskRecord,
+    state: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Task {
     /// Names the task that `record` describes. For backends.
     pub fn new(record: TaskRecord) -> Self {
-        Self { record }
+        Self { record, state: None }
+    }
+
+    /// Names the task that `record` describes, together with what its backend knows of it. That lives as
+    /// long as the longest-lived clone of the task. For backends.
+    pub fn with_state(record: TaskRecord, state: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { record, state: Some(state) }
+    }
+
+    /// What the backend gave to [`Task::with_state`], where it is of type `T`. For backends.
+    pub fn state<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        Arc::clone(self.state.as_ref()?).downcast().ok()
     }
 
     /// The task's id.
@@ -33,6 +48,12 @@ impl Task {
     /// What is needed to name the task to another process.
     pub fn record(&self) -> &TaskRecord {
         &self.record
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Task").field(&self.record).finish()
     }
 }
 

@@ -1,0 +1,139 @@
+//! One control group, version 2, that this process made.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+/// A control group, version 2. Dropping it removes nothing.
+#[derive(Debug)]
+pub(crate) struct Group {
+    path: PathBuf,
+    folder: File,
+    events: File,
+}
+
+impl Group {
+    /// Makes the group.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        fs::create_dir(path)?;
+        Self::open(path).inspect_err(|_| {
+            if let Err(error) = fs::remove_dir(path) {
+                tracing::warn!(path = %path.display(), %error, "cannot remove a control group that was just made");
+            }
+        })
+    }
+
+    fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH;
+        let folder = rustix::fs::open(path, flags, Mode::empty())?.into();
+        let events = File::open(path.join("cgroup.events"))?;
+        Ok(Self { path: path.to_owned(), folder, events })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder, for CLONE_INTO_CGROUP.
+    pub(crate) fn folder(&self) -> BorrowedFd<'_> {
+        self.folder.as_fd()
+    }
+
+    /// Readable with POLLPRI whenever `cgroup.events` changes.
+    pub(crate) fn events(&self) -> BorrowedFd<'_> {
+        self.events.as_fd()
+    }
+
+    /// Whether the kernel has what this crate needs of a group: `cgroup.kill` (Linux 5.14).
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.is_empty()?;
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        rustix::fs::open(self.path.join("cgroup.kill"), flags, Mode::empty())?;
+        Ok(())
+    }
+
+    /// Whether no process is in it or below it.
+    pub(crate) fn is_empty(&self) -> io::Result<bool> {
+        let mut buffer = [0u8; 128];
+        let read = self.events.read_at(&mut buffer, 0)?;
+        Ok(!buffer[..read].starts_with(b"populated 1"))
+    }
+
+    /// Kills every process in it and below it, atomically against forking.
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        fs::write(self.path.join("cgroup.kill"), "1")
+    }
+
+    /// The pids of all processes in it and below it.
+    pub(crate) fn pids(&self) -> io::Result<Vec<i32>> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.path.clone()];
+        while let Some(folder) = folders.pop() {
+            match fs::read_to_string(folder.join("cgroup.procs")) {
+                Ok(text) => found.extend(text.lines().filter_map(|pid| pid.parse::<i32>().ok())),
+                Err(error) if gone(&error) => continue,
+                // A threaded group lists its processes in the group above it.
+                Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
+                Err(error) => return Err(error),
+            }
+            folders.extend(subfolders(&folder)?);
+        }
+        Ok(found)
+    }
+
+    /// Removes the groups below it, which must be empty.
+    pub(crate) fn remove_below(&self) -> io::Result<()> {
+        subfolders(&self.path)?.iter().try_for_each(|folder| remove_tree(folder))
+    }
+
+    /// Removes it and the groups below it, all of which must be empty.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        remove_tree(&self.path)
+    }
+
+    /// Whether a task that could write to it left it as it was made, so that another task can have it.
+    pub(crate) fn is_as_made(&self) -> io::Result<bool> {
+        let is = |file: &str, value: &str| {
+            Ok::<_, io::Error>(fs::read_to_string(self.path.join(file))?.trim() == value)
+        };
+        Ok(is("cgroup.freeze", "0")?
+            && is("cgroup.type", "domain")?
+            && is("cgroup.subtree_control", "")?
+            && is("cgroup.max.descendants", "max")?
+            && is("cgroup.max.depth", "max")?)
+    }
+}
+
+/// Removes a group and those below it. One that is gone already is fine.
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
+    for folder in subfolders(path)? {
+        remove_tree(&folder)?;
+    }
+    match fs::remove_dir(path) {
+        Err(error) if !gone(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn subfolders(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if gone(&error) => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut folders = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            folders.push(entry.path());
+        }
+    }
+    Ok(folders)
+}
+
+fn gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
+}

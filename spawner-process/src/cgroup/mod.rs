@@ -1,0 +1,131 @@
+//! Control groups: where they are mounted, and what a harness may do there.
+//!
+//! The rules are those of the kernel's `Documentation/admin-guide/cgroup-v2.rst`.
+
+mod group;
+mod limits;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub(crate) use group::{Group, remove_tree};
+pub(crate) use limits::{LimitGroups, Limiter, Limiters};
+
+/// Where a hierarchy is mounted, and where in it this process is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hierarchy {
+    pub(crate) mount: PathBuf,
+    /// The folder of this process's own group.
+    pub(crate) own: PathBuf,
+    /// Whether the mount is read-only.
+    pub(crate) read_only: bool,
+}
+
+/// The version 2 hierarchy, on pure and on hybrid layouts.
+pub(crate) fn unified() -> io::Result<Option<Hierarchy>> {
+    let (mounts, groups) = tables()?;
+    Ok(find(&mounts, &groups, "cgroup2", ""))
+}
+
+/// The version 1 hierarchy with `controller`.
+pub(crate) fn version_1(controller: &str) -> io::Result<Option<Hierarchy>> {
+    let (mounts, groups) = tables()?;
+    Ok(find(&mounts, &groups, "cgroup", controller))
+}
+
+fn tables() -> io::Result<(String, String)> {
+    Ok((fs::read_to_string("/proc/self/mountinfo")?, fs::read_to_string("/proc/self/cgroup")?))
+}
+
+/// Reads the two tables: proc_pid_mountinfo(5) and cgroups(7).
+fn find(mounts: &str, groups: &str, kind: &str, controller: &str) -> Option<Hierarchy> {
+    let own = groups.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':');
+        let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+        let right = if controller.is_empty() {
+            controllers.is_empty()
+        } else {
+            controllers.split(',').any(|own| own == controller)
+        };
+        right.then_some(path)
+    })?;
+    mounts.lines().find_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        let mut fields = left.split(' ');
+        let (root, mount, options) = (fields.nth(3)?, fields.next()?, fields.next()?);
+        let mut fields = right.split(' ');
+        let (file_system, super_options) = (fields.next()?, fields.nth(1)?);
+        let has = |options: &str, wanted| options.split(',').any(|option| option == wanted);
+        if file_system != kind || !(controller.is_empty() || has(super_options, controller)) {
+            return None;
+        }
+        // The mount may show a part of the hierarchy only; a group outside of it cannot be reached.
+        let below = own.strip_prefix(root.trim_end_matches('/'))?;
+        let mount = PathBuf::from(unescape(mount));
+        let own = mount.join(below.trim_start_matches('/'));
+        let read_only = has(options, "ro") || has(super_options, "ro");
+        own.is_dir().then_some(Hierarchy { mount, own, read_only })
+    })
+}
+
+/// Mount points have their blanks written in octal.
+fn unescape(path: &str) -> String {
+    ["\\040 ", "\\011\t", "\\012\n", "\\134\\"]
+        .iter()
+        .fold(path.to_owned(), |path, code| path.replace(&code[..4], &code[4..]))
+}
+
+/// Makes a group below `parent` and removes it again: whether groups can be made, and killed there.
+pub(crate) fn try_out(parent: &Path) -> io::Result<()> {
+    let path = parent.join(format!("spawner-probe-{}-{}", std::process::id(), unique()));
+    let group = Group::create(&path)?;
+    let checked = group.check();
+    group.remove()?;
+    checked
+}
+
+/// A number that no other call in this process returns.
+pub(crate) fn unique() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_group_is_found_on_hybrid_and_on_pure_layouts() {
+        let here = std::env::temp_dir();
+        let here = here.to_str().unwrap();
+        let hybrid = format!(
+            "31 23 0:28 / /elsewhere rw - tmpfs tmpfs rw\n35 31 0:32 / {here} rw,relatime - cgroup cgroup rw,memory\n\
+             41 31 0:38 / {here} rw,relatime - cgroup2 cgroup2 rw\n"
+        );
+        let groups = "4:memory:/\n0::/\n";
+        let own = |kind, controller| find(&hybrid, groups, kind, controller).map(|found| found.own);
+        assert_eq!(own("cgroup2", ""), Some(PathBuf::from(here).join("")));
+        assert_eq!(own("cgroup", "memory"), Some(PathBuf::from(here).join("")));
+        assert_eq!(own("cgroup", "pids"), None);
+    }
+
+    #[test]
+    fn a_group_outside_of_the_mounted_part_is_not_found() {
+        let mounts = "41 31 0:38 /inner /tmp rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(find(mounts, "0::/other\n", "cgroup2", ""), None);
+        assert!(find(mounts, "0::/inner\n", "cgroup2", "").is_some());
+    }
+
+    #[test]
+    fn a_read_only_mount_is_told() {
+        let mounts = "41 31 0:38 / /tmp ro,relatime - cgroup2 cgroup2 rw\n";
+        assert!(find(mounts, "0::/\n", "cgroup2", "").unwrap().read_only);
+    }
+
+    #[test]
+    fn blanks_in_a_mount_point_are_read_back() {
+        assert_eq!(unescape(r"/a\040b\134c"), r"/a b\c");
+    }
+}

@@ -1,0 +1,48 @@
+//! Turns what keepers saw into what core judges.
+
+use std::sync::OnceLock;
+
+use spawner_core::{Evidence, Fate, Mechanism, Resource, ResourceKind, Strength, Usage};
+
+use crate::proc;
+use crate::words::{Member, Sight};
+
+/// The evidence that a keeper's look gives.
+pub(crate) fn of_sight(sight: &Sight, mechanisms: &[Mechanism]) -> Evidence {
+    Evidence {
+        mechanisms: mechanisms.to_vec(),
+        strength: if sight.certain { Strength::CannotMiss } else { Strength::MayMiss },
+        resources: sight.members.iter().map(resource).collect(),
+        total: sight.total,
+        usage: Some(Usage { cpu_user: sight.user, cpu_system: sight.system, peak_memory: sight.peak_memory }),
+    }
+}
+
+/// One process, as a resource.
+pub(crate) fn resource(member: &Member) -> Resource {
+    let leftover = member.fate.is_leftover();
+    let kill = if member.denied { "sudo kill -KILL" } else { "kill -KILL" };
+    Resource {
+        kind: ResourceKind::Process,
+        id: member.pid.to_string(),
+        started: member.start_time.and_then(when),
+        name: member.name.clone(),
+        fate: member.fate,
+        reason: member.reason.clone(),
+        remedy: leftover.then(|| format!("{kill} {}", member.pid)),
+    }
+}
+
+/// The same without a look: nothing is known of it.
+pub(crate) fn unverified(member: &Member, why: &str) -> Resource {
+    resource(&Member { fate: Fate::Unverified, reason: Some(why.to_owned()), ..member.clone() })
+}
+
+/// When a process started, as RFC 3339, from its start time in clock ticks since boot.
+fn when(start_time: u64) -> Option<String> {
+    static BOOT: OnceLock<Option<i64>> = OnceLock::new();
+    let boot = (*BOOT.get_or_init(proc::boot_time))?;
+    let ticks = rustix::param::clock_ticks_per_second().max(1);
+    let millis = boot * 1000 + i64::try_from(start_time * 1000 / ticks).ok()?;
+    jiff::Timestamp::from_millisecond(millis).ok().map(|at| format!("{at:.2}"))
+}

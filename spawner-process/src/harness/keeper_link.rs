@@ -1,0 +1,81 @@
+//! The conversation with one keeper.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use spawner_core::{Error, Result};
+use tokio::time::Instant;
+
+use super::link::{Hear, Link};
+use crate::words::{Ended, Order, Reply, Request, Word};
+
+/// A keeper, seen from the harness.
+#[derive(Debug)]
+pub(crate) struct KeeperLink {
+    pub(crate) pid: i32,
+    pub(crate) link: Link<KeeperState>,
+}
+
+/// What a keeper has said about its present task.
+#[derive(Debug, Default)]
+pub(crate) struct KeeperState {
+    /// Which of its tasks is the present one.
+    pub(crate) task: u32,
+    pub(crate) ended: Option<(Ended, Instant)>,
+    pub(crate) empty: bool,
+    replies: HashMap<u32, Reply>,
+    next: u32,
+}
+
+impl Hear for KeeperState {
+    type Word = Word;
+
+    fn hear(&mut self, word: Word, _: Vec<OwnedFd>) {
+        match word {
+            Word::Reply(number, reply) => drop(self.replies.insert(number, reply)),
+            Word::Ended(ended) => {
+                self.empty |= ended.empty;
+                self.ended = Some((ended, Instant::now()));
+            }
+            Word::Empty => self.empty = true,
+        }
+    }
+}
+
+impl KeeperState {
+    /// Forgets the task that was given back.
+    pub(crate) fn next_task(&mut self) {
+        *self = Self { task: self.task.wrapping_add(1), next: self.next, ..Self::default() };
+    }
+}
+
+impl KeeperLink {
+    /// Says something and waits for the answer. Cancel-safe: the answer to a dropped call is dropped.
+    pub(crate) async fn ask(&self, order: Order, descriptors: Vec<OwnedFd>) -> Result<Reply> {
+        let number = self.say(order, descriptors)?;
+        self.answer(number).await
+    }
+
+    /// Says something, to which [`KeeperLink::answer`] gets the answer.
+    pub(crate) fn say(&self, order: Order, descriptors: Vec<OwnedFd>) -> Result<u32> {
+        let number = self.link.with(|state| {
+            state.next = state.next.wrapping_add(1);
+            // Nobody waits any more for what an older call was told, where it was dropped.
+            if state.replies.len() > 64 {
+                state.replies.clear();
+            }
+            state.next
+        });
+        self.link.say(&Request { number, order }, descriptors).map_err(lost)?;
+        Ok(number)
+    }
+
+    pub(crate) async fn answer(&self, number: u32) -> Result<Reply> {
+        self.link.until(|state| state.replies.remove(&number)).await.map_err(lost)
+    }
+}
+
+fn lost(source: io::Error) -> Error {
+    Error::io("talk to", "the keeper of the task", source)
+}

@@ -1,0 +1,236 @@
+//! The supervisor of this harness, and its keepers: idle ones are kept for the next task.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use spawner_core::lifeline::{self, Helper, Lifeline};
+use spawner_core::{Error, ErrorKind, Result};
+
+use super::keeper_link::{KeeperLink, KeeperState};
+use super::link::{Hear, Link};
+use crate::hook;
+use crate::supervisor::ROLE;
+use crate::words::{FromSupervisor, Orphans, SetUp, ToSupervisor};
+
+/// How many idle keepers are kept, each with 32 KiB of memory of its own.
+const MOST_IDLE: usize = 16;
+
+/// How long a supervisor may take to leave.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the supervisor has said.
+#[derive(Debug, Default)]
+pub(crate) struct SupervisorState {
+    keepers: Vec<(i32, OwnedFd)>,
+    refusals: Vec<i32>,
+    /// Keepers that were ordered and have not come.
+    ordered: usize,
+    /// Calls that wait for one.
+    waiting: usize,
+    orphans: Option<Orphans>,
+}
+
+impl Hear for SupervisorState {
+    type Word = FromSupervisor;
+
+    fn hear(&mut self, word: FromSupervisor, mut descriptors: Vec<OwnedFd>) {
+        match word {
+            FromSupervisor::Keeper(pid) => {
+                self.ordered = self.ordered.saturating_sub(1);
+                self.keepers.extend(descriptors.pop().map(|socket| (pid, socket)));
+            }
+            FromSupervisor::NoKeeper(errno) => {
+                self.ordered = self.ordered.saturating_sub(1);
+                self.refusals.push(errno);
+            }
+            FromSupervisor::Orphans(orphans) => self.orphans = Some(orphans),
+        }
+    }
+}
+
+/// A running supervisor.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    link: Link<SupervisorState>,
+    helper: Mutex<Option<Helper>>,
+}
+
+/// One call that waits for a keeper.
+struct Waiting<'a>(&'a Link<SupervisorState>);
+
+impl<'a> Waiting<'a> {
+    /// Joins those who wait; says whether one more keeper must be ordered.
+    fn join(link: &'a Link<SupervisorState>) -> (Self, bool) {
+        let short = link.with(|state| {
+            state.waiting += 1;
+            let short = state.keepers.len() + state.ordered < state.waiting;
+            state.ordered += usize::from(short);
+            short
+        });
+        (Self(link), short)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.with(|state| state.waiting -= 1);
+    }
+}
+
+/// Where keepers come from, and where they go when they are idle.
+#[derive(Debug)]
+pub(crate) struct Keepers {
+    set_up: SetUp,
+    program: Option<PathBuf>,
+    supervisor: tokio::sync::Mutex<Option<Arc<Supervisor>>>,
+    idle: Mutex<Vec<Arc<KeeperLink>>>,
+}
+
+impl Keepers {
+    pub(crate) fn new(set_up: SetUp, program: Option<PathBuf>) -> Self {
+        Self { set_up, program, supervisor: tokio::sync::Mutex::default(), idle: Mutex::default() }
+    }
+
+    /// A keeper without a task. Cancel-safe.
+    pub(crate) async fn take(&self) -> Result<Arc<KeeperLink>> {
+        loop {
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            match idle {
+                Some(keeper) if !keeper.link.is_closed() => return Ok(keeper),
+                Some(_) => {}
+                None => return self.fork().await,
+            }
+        }
+    }
+
+    /// Takes a keeper back whose task was proved gone, for the next one.
+    pub(crate) fn give_back(&self, keeper: Arc<KeeperLink>) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MOST_IDLE {
+            idle.push(keeper);
+        } else {
+            keeper.link.close();
+        }
+    }
+
+    async fn fork(&self) -> Result<Arc<KeeperLink>> {
+        let supervisor = self.running().await?;
+        let lost = |source| Error::io("get a keeper from", "the supervisor", source);
+        let (_waiting, short) = Waiting::join(&supervisor.link);
+        if short {
+            supervisor.link.say(&ToSupervisor::Fork, Vec::new()).map_err(lost)?;
+        }
+        let got = supervisor.link.until(|state| {
+            let refused = state.refusals.pop().map(Err);
+            state.keepers.pop().map(Ok).or(refused)
+        });
+        match got.await.map_err(lost)? {
+            Ok((pid, socket)) => {
+                let link = Link::new(socket, KeeperState::default()).map_err(lost)?;
+                Ok(Arc::new(KeeperLink { pid, link }))
+            }
+            Err(errno) => {
+                Err(Error::io("start the task", "", std::io::Error::from_raw_os_error(errno)).hint(
+                    "the supervisor cannot fork a keeper: see `ulimit -u`, `ulimit -n` and pids.max of the control group",
+                ))
+            }
+        }
+    }
+
+    /// The supervisor, started where none runs.
+    async fn running(&self) -> Result<Arc<Supervisor>> {
+        let mut own = self.supervisor.lock().await;
+        if let Some(supervisor) = own.as_ref()
+            && !supervisor.link.is_closed()
+        {
+            return Ok(Arc::clone(supervisor));
+        }
+        let lifeline = self.start()?;
+        let broken = |source| Error::io("talk to", "the supervisor", source);
+        let link = Link::new(lifeline.socket, SupervisorState::default()).map_err(broken)?;
+        let mut set_up = self.set_up.clone();
+        if let Some(parent) = &mut set_up.group {
+            // A name that says whose it is, and is new for each supervisor.
+            *parent = parent.join(format!("spawner-{}-{}", std::process::id(), lifeline.helper.pid()));
+        }
+        link.say(&ToSupervisor::SetUp(set_up), Vec::new()).map_err(broken)?;
+        let supervisor = Arc::new(Supervisor { link, helper: Mutex::new(Some(lifeline.helper)) });
+        *own = Some(Arc::clone(&supervisor));
+        Ok(supervisor)
+    }
+
+    fn start(&self) -> Result<Lifeline> {
+        if let Some(lifeline) = hook::forked_early() {
+            return Ok(lifeline);
+        }
+        if self.program.is_none() && !hook::is_in_executable() {
+            return Err(Error::new(ErrorKind::Config, "start the supervisor", "")
+                .because("this code is not part of the harness's own executable, which could serve otherwise")
+                .hint("name a `spawner` program with the key `supervisor` of the backend"));
+        }
+        lifeline::start(ROLE, self.program.as_deref())
+    }
+
+    /// Has the supervisor end a keeper that no longer answers.
+    pub(crate) async fn end(&self, keeper: i32) -> Result<()> {
+        let supervisor = self.running().await?;
+        let told = supervisor.link.say(&ToSupervisor::EndKeeper(keeper), Vec::new());
+        told.map_err(|source| Error::io("end the keeper through", "the supervisor", source))
+    }
+
+    /// What is left of what dead keepers kept, as soon as `wanted` likes it.
+    pub(crate) async fn orphans(&self, wanted: impl Fn(&Orphans) -> bool + Send) -> Result<Orphans> {
+        let supervisor = self.running().await?;
+        let lost = |source| Error::io("learn about orphans from", "the supervisor", source);
+        supervisor.link.with(|state| state.orphans = None);
+        supervisor.link.say(&ToSupervisor::Orphans, Vec::new()).map_err(lost)?;
+        supervisor.link.until(|state| state.orphans.clone().filter(&wanted)).await.map_err(lost)
+    }
+
+    /// Tells every helper that the harness is done, and returns the supervisor, to be awaited.
+    pub(crate) fn close(&self) -> Option<Leaving> {
+        for keeper in self.idle.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            keeper.link.close();
+        }
+        // Whoever holds the lock is starting one, whose socket goes with this.
+        let supervisor = self.supervisor.try_lock().ok()?.take()?;
+        supervisor.link.with(|state| state.keepers.clear());
+        supervisor.link.close();
+        // With the last of its holders the socket goes, and with it what was in flight to it.
+        let helper = supervisor.helper.lock().unwrap_or_else(PoisonError::into_inner).take();
+        helper.map(Leaving)
+    }
+}
+
+/// A supervisor that was told to leave. It does so after everything of this harness was ended and removed.
+#[derive(Debug)]
+pub(crate) struct Leaving(Helper);
+
+impl Leaving {
+    /// Waits until it has left.
+    pub(crate) async fn left(mut self) -> Result<()> {
+        let failed = |source| Error::io("await the end of", "the supervisor", source);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !self.0.has_ended() {
+            let pid = rustix::process::Pid::from_raw(self.0.pid().cast_signed());
+            let pid = pid.ok_or_else(|| failed(std::io::ErrorKind::InvalidData.into()))?;
+            let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
+            let pidfd = pidfd.map_err(|errno| failed(errno.into()))?;
+            let pidfd =
+                super::ready::watch(Arc::new(pidfd), tokio::io::Interest::READABLE).map_err(failed)?;
+            match tokio::time::timeout_at(deadline, pidfd.readable()).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(failed(error)),
+                Err(_) => return Err(Error::new(ErrorKind::TimedOut, "see the end of", "the supervisor")),
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for a thread.
+    pub(crate) fn wait(mut self) -> Result<()> {
+        self.0.wait(PATIENCE)
+    }
+}

@@ -1,0 +1,163 @@
+//! One task, as the harness knows it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use spawner_core::ladder::Progress;
+use spawner_core::{Error, ErrorKind, Evidence, Exit, Result, TaskId};
+use tokio::time::Instant;
+
+use super::keeper_link::{KeeperLink, KeeperState};
+use super::stdio::Ends;
+use crate::sys;
+use crate::words::{Ended, Started};
+
+/// What the backend knows of one task.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) id: TaskId,
+    pub(crate) started: Started,
+    /// The command name, for when nobody can look any more.
+    pub(crate) name: String,
+    pub(crate) linger: Duration,
+    pub(crate) keeper: i32,
+    /// The pid of the main process's keeper speaks about this one of its tasks.
+    generation: u32,
+    link: Mutex<Option<Arc<KeeperLink>>>,
+    pub(crate) ends: Mutex<Option<Ends>>,
+    pub(crate) progress: Arc<tokio::sync::Mutex<Progress>>,
+    memo: Mutex<Memo>,
+}
+
+/// What stays known after the keeper has gone to another task, or has died.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Memo {
+    pub(crate) exit: Option<(Exit, Instant)>,
+    /// The evidence by which it was proved gone.
+    pub(crate) proof: Option<Evidence>,
+}
+
+impl Live {
+    pub(crate) fn new(
+        (id, name): (TaskId, String),
+        started: Started,
+        linger: Duration,
+        link: Arc<KeeperLink>,
+        ends: Ends,
+    ) -> Self {
+        Self {
+            id,
+            started,
+            name,
+            linger,
+            keeper: link.pid,
+            generation: link.link.with(|state| state.task),
+            link: Mutex::new(Some(link)),
+            ends: Mutex::new(Some(ends)),
+            progress: Arc::default(),
+            memo: Mutex::default(),
+        }
+    }
+
+    fn memo(&self) -> MutexGuard<'_, Memo> {
+        self.memo.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn proof(&self) -> Option<Evidence> {
+        self.memo().proof.clone()
+    }
+
+    pub(crate) fn link(&self) -> Option<Arc<KeeperLink>> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How the main process ended, if that is known by now.
+    pub(crate) fn exit(&self) -> Option<(Exit, Instant)> {
+        if let Some(exit) = self.memo().exit.clone() {
+            return Some(exit);
+        }
+        let link = self.link()?;
+        let closed = link.link.is_closed();
+        let ended = link.link.with(|state| self.read(state));
+        match ended {
+            Some(ended) => self.note_exit(ended),
+            None if closed => Some(self.note_lost()),
+            None => None,
+        }
+    }
+
+    /// What the keeper said about the end of this task, and not of a later one.
+    fn read(&self, state: &KeeperState) -> Option<Option<(Ended, Instant)>> {
+        if state.task != self.generation {
+            return Some(None);
+        }
+        state.ended.map(Some)
+    }
+
+    fn note_exit(&self, ended: Option<(Ended, Instant)>) -> Option<(Exit, Instant)> {
+        let mut memo = self.memo();
+        if let (None, Some((ended, at))) = (&memo.exit, ended) {
+            memo.exit = Some((exit(ended), at));
+        }
+        memo.exit.clone()
+    }
+
+    fn note_lost(&self) -> (Exit, Instant) {
+        let why = "the keeper of the task was killed, and could not see the main process's end".to_owned();
+        self.memo().exit.get_or_insert_with(|| (Exit::Lost { why }, Instant::now())).clone()
+    }
+
+    /// Waits for the end of the main process.
+    pub(crate) async fn ended(&self) -> (Exit, Instant) {
+        if let Some(exit) = self.exit() {
+            return exit;
+        }
+        let Some(link) = self.link() else { return self.note_lost() };
+        match link.link.until(|state| self.read(state)).await {
+            Ok(ended) => self.note_exit(ended).unwrap_or_else(|| self.note_lost()),
+            Err(_) => self.note_lost(),
+        }
+    }
+
+    /// Waits for the keeper's word that no member is left.
+    pub(crate) async fn emptied(&self) -> Result<()> {
+        if self.memo().proof.is_some() {
+            return Ok(());
+        }
+        let lost = || {
+            Error::new(ErrorKind::Lost, "watch", format!("task {}", self.id)).because("its keeper was killed")
+        };
+        let Some(link) = self.link() else { return Err(lost()) };
+        let generation = self.generation;
+        let empty = |state: &mut KeeperState| (state.empty || state.task != generation).then_some(());
+        link.link.until(empty).await.map_err(|_| lost())
+    }
+
+    /// Everything was proved gone: keeps what is known, and sets the keeper free.
+    pub(crate) fn settle(&self, proof: Evidence) -> Option<Arc<KeeperLink>> {
+        let exit = self.exit();
+        let mut memo = self.memo();
+        memo.exit = memo.exit.clone().or(exit);
+        memo.proof.get_or_insert(proof);
+        let link = self.link.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        link.link.with(KeeperState::next_task);
+        Some(link)
+    }
+
+    /// Lets go of the keeper, which ends the task when it notices.
+    pub(crate) fn abandon(&self) {
+        if let Some(link) = self.link() {
+            link.link.close();
+        }
+    }
+}
+
+fn exit(ended: Ended) -> Exit {
+    if ended.out_of_memory {
+        return Exit::OutOfMemory;
+    }
+    match sys::decode(ended.status) {
+        Ok(code) => Exit::Exited { code },
+        Err((signal, core)) => Exit::Signalled { signal, core },
+    }
+}

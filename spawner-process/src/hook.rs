@@ -1,0 +1,59 @@
+//! How a process becomes a supervisor instead of running its `main`.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use spawner_core::Result;
+use spawner_core::lifeline::{self, Lifeline};
+
+use crate::supervisor::{self, ROLE};
+
+/// Takes a freshly executed copy of the harness over, where it was started to be a supervisor.
+#[ctor::ctor(unsafe)]
+fn take_over() {
+    lifeline::take_over(ROLE, supervisor::main_of_executed);
+}
+
+/// A supervisor that was forked early, and by which process.
+static EARLY: Mutex<Option<(u32, Lifeline)>> = Mutex::new(None);
+
+/// Forks the supervisor now, for the first spawner that needs one. For programs that own their `main`: it
+/// saves starting the executable a second time.
+///
+/// # Safety
+///
+/// The calling process must have one thread only, as a program has at the top of its `main`.
+#[allow(unsafe_code)] // fork(2); see the contract.
+pub unsafe fn fork_supervisor() -> Result<()> {
+    // SAFETY: the contract is handed on.
+    let lifeline = unsafe { lifeline::fork(ROLE, supervisor::main) }?;
+    *EARLY.lock().unwrap_or_else(PoisonError::into_inner) = Some((std::process::id(), lifeline));
+    Ok(())
+}
+
+/// The supervisor that this very process forked early.
+pub(crate) fn forked_early() -> Option<Lifeline> {
+    let early = EARLY.lock().unwrap_or_else(PoisonError::into_inner).take();
+    early.filter(|(owner, _)| *owner == std::process::id()).map(|(_, lifeline)| lifeline)
+}
+
+/// Whether this code, and so the hook, is part of the executable that this process runs; it is not in a
+/// library that some host has loaded.
+pub(crate) fn is_in_executable() -> bool {
+    let here = take_over as fn() as usize;
+    let (Ok(maps), Ok(executable)) =
+        (std::fs::read_to_string("/proc/self/maps"), std::fs::read_link("/proc/self/exe"))
+    else {
+        return false;
+    };
+    let executable = executable.to_string_lossy();
+    maps.lines().any(|line| {
+        let mut fields = line.splitn(6, ' ');
+        let Some((start, end)) = fields.next().and_then(|range| range.split_once('-')) else { return false };
+        let within = |start: &str, end: &str| {
+            let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+            Some((start..end).contains(&here))
+        };
+        within(start, end) == Some(true) && fields.last().is_some_and(|path| path.trim() == executable)
+    })
+}

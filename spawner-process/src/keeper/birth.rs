@@ -1,0 +1,283 @@
+//! The start of a task, from its keeper to its program's first instruction.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use spawner_core::Mechanism;
+
+use super::Keeper;
+use super::group_watch::GroupWatch;
+use super::init;
+use super::life::{Life, Newborn};
+use crate::cgroup::LimitGroups;
+use crate::config::Choice;
+use crate::proc::Stat;
+use crate::sys::{self, CStrings, Side};
+use crate::words::{Obstacle, Reply, Start, Started, Step};
+
+/// The signals whose meaning helpers changed; the task gets what the harness had.
+pub(crate) const CHANGED_SIGNALS: [i32; 6] =
+    [libc::SIGCHLD, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGPIPE];
+
+/// Everything a child needs between its birth and its program, made before it is born.
+pub(super) struct Cradle {
+    argv: CStrings,
+    env: CStrings,
+    candidates: Vec<CString>,
+    cwd: Option<PathBuf>,
+    terminal: Option<i32>,
+    streams: [OwnedFd; 3],
+    /// Files through which the child joins control groups that it was not born in.
+    doors: Vec<PathBuf>,
+}
+
+impl Keeper {
+    pub(super) fn start(&mut self, start: &Start, streams: Vec<OwnedFd>) -> Result<Reply, Obstacle> {
+        if self.life.is_some() {
+            return Err(Obstacle::new(Step::Fork, libc::EBUSY, "its keeper has a task already"));
+        }
+        let group = match &self.group {
+            Some(Ok(group)) => Some(group),
+            Some(Err(error)) => return Err(Obstacle::from_io(Step::Group, error)),
+            None => None,
+        };
+        let path = group.map(|group| group.path().to_owned());
+        let limits = if start.limits.is_empty() {
+            LimitGroups::default()
+        } else {
+            let name = format!("spawner-{}-{}", std::process::id(), self.tasks);
+            LimitGroups::create(&start.limits, &self.set_up.limiters, &name, path.as_deref())
+                .map_err(|error| Obstacle::from_io(Step::Limits, &error))?
+        };
+        let mut limits = Some(limits);
+        let born = self.give_birth(start, streams, &mut limits);
+        match born {
+            Ok(life) => {
+                let started = life.1;
+                self.life = Some(life.0);
+                self.tasks += 1;
+                Ok(Reply::Started(started))
+            }
+            Err(obstacle) => {
+                if let Some(Err(error)) = limits.as_mut().map(LimitGroups::remove) {
+                    return Err(Obstacle {
+                        detail: format!("{}; and then: {error}", obstacle.detail),
+                        ..obstacle
+                    });
+                }
+                Err(obstacle)
+            }
+        }
+    }
+
+    fn give_birth(
+        &self,
+        start: &Start,
+        streams: Vec<OwnedFd>,
+        limits: &mut Option<LimitGroups>,
+    ) -> Result<(Life, Started), Obstacle> {
+        let doors = limits.as_ref().map(LimitGroups::doors).unwrap_or_default();
+        let cradle = Cradle::new(start, streams, doors)?;
+        let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
+        let folder = group.map(crate::cgroup::Group::folder);
+        let mechanism = self.set_up.mechanism;
+        let (pid, init, pidfd) = if mechanism == Choice::PidNamespace {
+            let (init, leader, pidfd) = init::start(&cradle, folder, &self.obstacle)?;
+            (leader, Some(init), pidfd)
+        } else {
+            // SAFETY: a keeper has one thread.
+            #[allow(unsafe_code)]
+            let side = unsafe { sys::fork_until_exec(folder) };
+            match side.map_err(|error| Obstacle::from_io(Step::Fork, &error))? {
+                Side::Child => cradle.execute(&self.obstacle),
+                Side::Parent(pid) => (pid, None, None),
+            }
+        };
+        if let Some((step, errno)) = read_obstacle(&self.obstacle) {
+            reap_stillborn(init.as_ref().map_or(pid, |init| init.pid));
+            return Err(Obstacle::new(step, errno, cradle.describe(step)));
+        }
+        let own = || -> io::Result<OwnedFd> {
+            let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;
+            Ok(pidfd_open(pid, PidfdFlags::empty())?)
+        };
+        let pidfd = match pidfd.map_or_else(own, Ok) {
+            Ok(pidfd) => pidfd,
+            Err(error) => {
+                // It runs already, and cannot be kept as it should be: it is ended as an unreaped child.
+                kill_stillborn(init.as_ref().map_or(pid, |init| init.pid));
+                return Err(Obstacle::from_io(Step::Fork, &error));
+            }
+        };
+        let watch = match mechanism {
+            Choice::ProcessGroup => match GroupWatch::new(pid) {
+                Ok(watch) => Some(watch),
+                Err(error) => {
+                    kill_stillborn(pid);
+                    return Err(Obstacle::from_io(Step::Fork, &error));
+                }
+            },
+            _ => None,
+        };
+        let seen = Stat::of(pid).ok();
+        let start_time = seen.as_ref().map(|seen| seen.start_time);
+        let mut mechanisms = Vec::new();
+        mechanisms.extend(init.is_some().then_some(Mechanism::PidNamespace));
+        mechanisms.extend(group.is_some().then_some(Mechanism::CgroupV2));
+        mechanisms.push(if watch.is_some() { Mechanism::ProcessGroup } else { Mechanism::Subreaper });
+        let started = Started { pid, start_time, mechanisms };
+        let life = Life::new(Newborn {
+            pid,
+            pidfd,
+            start_time,
+            name: seen.map(|seen| seen.name),
+            init,
+            watch,
+            limits: limits.take().unwrap_or_default(),
+        });
+        Ok((life, started))
+    }
+}
+
+impl Cradle {
+    fn new(start: &Start, streams: Vec<OwnedFd>, doors: Vec<PathBuf>) -> Result<Self, Obstacle> {
+        let invalid = |what: &str| Obstacle::new(Step::Execute, libc::EINVAL, what);
+        let strings =
+            |list: &[Vec<u8>]| list.iter().cloned().map(CString::new).collect::<Result<Vec<_>, _>>();
+        let argv = strings(&start.argv).map_err(|_| invalid("a NUL byte in an argument"))?;
+        let env = strings(&start.env).map_err(|_| invalid("a NUL byte in the environment"))?;
+        let program = argv.first().cloned().ok_or_else(|| invalid("an empty argv"))?;
+        // Copies above the standard numbers: putting one in its place must not close another.
+        let streams: Vec<OwnedFd> = streams
+            .iter()
+            .map(|stream| sys::above_stdio(stream.as_fd()))
+            .collect::<io::Result<_>>()
+            .map_err(|error| Obstacle::from_io(Step::Streams, &error))?;
+        let streams = streams.try_into().map_err(|_| invalid("three standard streams are needed"))?;
+        Ok(Self {
+            argv: CStrings::new(argv),
+            env: CStrings::new(env),
+            candidates: candidates(&program, &start.path),
+            cwd: start.cwd.as_ref().map(|cwd| PathBuf::from(std::ffi::OsStr::from_bytes(cwd))),
+            terminal: start.terminal.map(i32::from),
+            streams,
+            doors,
+        })
+    }
+
+    /// In the child: becomes the task's program, or says why it cannot and ends.
+    pub(super) fn execute(&self, obstacle: &sys::SharedWord) -> ! {
+        let (step, errno) = self.become_program();
+        write_obstacle(obstacle, step, errno);
+        sys::exit_now(127)
+    }
+
+    fn become_program(&self) -> (Step, i32) {
+        match self.prepare() {
+            Ok(()) => (Step::Execute, sys::exec(&self.candidates, &self.argv, &self.env)),
+            Err((step, error)) => (step, error.raw_os_error().unwrap_or(libc::EIO)),
+        }
+    }
+
+    fn prepare(&self) -> Result<(), (Step, io::Error)> {
+        for door in &self.doors {
+            std::fs::write(door, "0").map_err(|error| (Step::Join, error))?;
+        }
+        rustix::process::setsid().map_err(|errno| (Step::Session, errno.into()))?;
+        for (number, stream) in (0..).zip(&self.streams) {
+            sys::place(stream.as_raw_fd(), number).map_err(|error| (Step::Streams, error))?;
+        }
+        if let Some(terminal) = self.terminal {
+            sys::take_terminal(terminal).map_err(|error| (Step::Streams, error))?;
+        }
+        crate::supervisor::restore_signals().map_err(|error| (Step::Session, error))?;
+        match &self.cwd {
+            Some(cwd) => std::env::set_current_dir(cwd).map_err(|error| (Step::Folder, error)),
+            None => Ok(()),
+        }
+    }
+
+    /// The descriptors that it needs until the program starts.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = i32> {
+        self.streams.iter().map(|stream| stream.as_raw_fd())
+    }
+
+    fn describe(&self, step: Step) -> String {
+        match (step, &self.cwd) {
+            (Step::Folder, Some(cwd)) => cwd.display().to_string(),
+            (Step::Join, _) => self.doors.first().map(|door| door.display().to_string()).unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
+}
+
+/// Where a program may be: as it is where its name has a slash, else in each folder of the path.
+fn candidates(program: &CString, path: &[u8]) -> Vec<CString> {
+    let name = program.as_bytes();
+    if name.contains(&b'/') {
+        return vec![program.clone()];
+    }
+    let in_folder = |folder: &[u8]| {
+        let folder = if folder.is_empty() { b"." } else { folder };
+        CString::new([folder, b"/", name].concat()).ok()
+    };
+    path.split(|&byte| byte == b':').filter_map(in_folder).collect()
+}
+
+/// How a child says what kept it from its program: step and error number in one word.
+pub(super) fn write_obstacle(word: &sys::SharedWord, step: Step, errno: i32) {
+    let step = STEPS.iter().position(|&own| own == step).unwrap_or(0) as u64;
+    word.set(1 << 63 | step << 32 | u64::from(errno.cast_unsigned()));
+}
+
+fn read_obstacle(word: &sys::SharedWord) -> Option<(Step, i32)> {
+    let value = word.take();
+    if value == 0 {
+        return None;
+    }
+    #[allow(clippy::cast_possible_truncation)]
+    let (step, errno) = (((value >> 32) & 0xff) as usize, value as u32);
+    Some((STEPS.get(step).copied().unwrap_or(Step::Execute), errno.cast_signed()))
+}
+
+const STEPS: [Step; 9] = [
+    Step::Group,
+    Step::Limits,
+    Step::Fork,
+    Step::Join,
+    Step::Streams,
+    Step::Session,
+    Step::Namespace,
+    Step::Folder,
+    Step::Execute,
+];
+
+/// Reaps a child that said why it could not start and is about to end.
+fn reap_stillborn(pid: i32) {
+    use rustix::process::{WaitOptions, waitpid};
+    let Some(pid) = Pid::from_raw(pid) else { return };
+    while matches!(waitpid(Some(pid), WaitOptions::empty()), Err(rustix::io::Errno::INTR)) {}
+}
+
+fn kill_stillborn(pid: i32) {
+    if let Some(own) = Pid::from_raw(pid) {
+        // It is an unreaped child, so the pid is its own; that it has ended already is the only way to fail.
+        if rustix::process::kill_process(own, rustix::process::Signal::KILL).is_ok() {
+            reap_stillborn(pid);
+        }
+    }
+}
+
+impl Obstacle {
+    pub(super) fn new(step: Step, errno: i32, detail: impl Into<String>) -> Self {
+        Self { step, errno, detail: detail.into() }
+    }
+
+    pub(super) fn from_io(step: Step, error: &io::Error) -> Self {
+        Self { step, errno: error.raw_os_error().unwrap_or(libc::EIO), detail: error.to_string() }
+    }
+}

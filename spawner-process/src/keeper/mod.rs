@@ -1,0 +1,202 @@
+//! A keeper: the parent of one task at a time, and the process to which every orphan of it falls.
+//!
+//! It runs no code of the harness's and has one thread. It sleeps until a child ends, its control group
+//! changes, or the harness says something. End of file on its socket means that the harness is dead: then
+//! it ends its task at once.
+
+mod birth;
+mod group_watch;
+mod init;
+mod life;
+mod orders;
+mod roster;
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::cgroup::Group;
+use crate::config::Choice;
+use crate::sys::SharedWord;
+use crate::wake::Wake;
+use crate::wire::Wire;
+use crate::words::{Request, SetUp, Word};
+
+pub(crate) use birth::CHANGED_SIGNALS;
+use life::Life;
+pub(crate) use orders::survivor;
+
+/// How long a keeper goes on trying after the harness died, when all that is left may not be signalled.
+const PATIENCE_WITH_DENIAL: Duration = Duration::from_secs(10);
+
+pub(crate) struct Keeper {
+    wire: Wire,
+    wake: Wake,
+    set_up: SetUp,
+    /// The control group that tasks are born in, if the mechanism has one; or why it could not be made.
+    group: Option<io::Result<Group>>,
+    /// Where a child says why it could not execute its program.
+    obstacle: SharedWord,
+    index: u64,
+    /// How many tasks there have been.
+    tasks: u64,
+    life: Option<Life>,
+    harness_died: Option<Instant>,
+}
+
+/// Runs a keeper; `index` is new among those of its supervisor.
+pub(crate) fn main(socket: OwnedFd, set_up: SetUp, index: u64) -> ! {
+    let status = match Keeper::new(socket, set_up, index) {
+        Ok(mut keeper) => {
+            let served = keeper.serve();
+            i32::from(keeper.close().is_err() || served.is_err())
+        }
+        Err(_) => 1,
+    };
+    crate::sys::exit_now(status)
+}
+
+impl Keeper {
+    fn new(socket: OwnedFd, set_up: SetUp, index: u64) -> io::Result<Self> {
+        let subreaper = set_up.mechanism != Choice::ProcessGroup;
+        rustix::process::set_child_subreaper(subreaper.then(rustix::process::getpid))?;
+        rustix::thread::set_name(c"spawner-keeper")?;
+        let mut keeper = Self {
+            wire: Wire::new(socket)?,
+            wake: Wake::new()?,
+            group: None,
+            set_up,
+            obstacle: SharedWord::new()?,
+            index,
+            tasks: 0,
+            life: None,
+            harness_died: None,
+        };
+        keeper.make_group();
+        Ok(keeper)
+    }
+
+    /// Makes the control group ahead of need.
+    fn make_group(&mut self) {
+        let parent = self.set_up.group.as_ref();
+        self.group =
+            parent.map(|parent| Group::create(&parent.join(format!("task-{}-{}", self.index, self.tasks))));
+    }
+
+    fn serve(&mut self) -> io::Result<()> {
+        loop {
+            let sleep = self.tend();
+            if self.wire.is_closed() && self.may_leave() {
+                return Ok(());
+            }
+            self.sleep(sleep)?;
+        }
+    }
+
+    /// Does what is to be done now; returns how long to sleep at most.
+    fn tend(&mut self) -> Option<Duration> {
+        let Some(life) = &mut self.life else { return None };
+        let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
+        let sleep = life.tend(group);
+        // Where the harness is gone, so is who would read it; the next read of the socket says so.
+        for word in life.news() {
+            if self.wire.send(&word, Vec::new()).is_err() {
+                break;
+            }
+        }
+        sleep
+    }
+
+    fn sleep(&mut self, most: Option<Duration>) -> io::Result<()> {
+        // A socket whose other end is gone is readable for ever.
+        let socket = if self.wire.is_closed() {
+            PollFlags::empty()
+        } else if self.wire.has_unsent() {
+            PollFlags::IN | PollFlags::OUT
+        } else {
+            PollFlags::IN
+        };
+        let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
+        let watched = group.filter(|_| self.life.as_ref().is_some_and(Life::awaits_group));
+        let timeout = most.map(|most| Timespec {
+            tv_sec: most.as_secs().cast_signed(),
+            tv_nsec: most.subsec_nanos().into(),
+        });
+        let socket_fd = self.wire.socket().clone();
+        let mut fds = vec![PollFd::from_borrowed_fd(self.wake.fd(), PollFlags::IN)];
+        if !socket.is_empty() {
+            fds.push(PollFd::from_borrowed_fd(socket_fd.as_fd(), socket));
+        }
+        if let Some(group) = watched {
+            fds.push(PollFd::from_borrowed_fd(group.events(), PollFlags::PRI));
+        }
+        if let Some(reports) = self.life.as_ref().and_then(Life::reports) {
+            fds.push(PollFd::from_borrowed_fd(reports, PollFlags::IN));
+        }
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let woken = !fds[0].revents().is_empty();
+        let spoken_to = !socket.is_empty() && !fds[1].revents().is_empty();
+        if woken {
+            self.wake.drain();
+        }
+        if let Some(life) = &mut self.life {
+            life.wake(woken);
+        }
+        if spoken_to {
+            self.listen()?;
+        }
+        Ok(())
+    }
+
+    fn listen(&mut self) -> io::Result<()> {
+        if self.wire.flush().and_then(|()| self.wire.receive()).is_err() {
+            // Whatever is wrong with it, nobody can tell this keeper anything any more.
+            return self.harness_is_gone();
+        }
+        while let Some((request, descriptors)) = self.wire.next::<Request>()? {
+            let number = request.number;
+            let reply = self.obey(request.order, descriptors);
+            if self.wire.send(&Word::Reply(number, reply), Vec::new()).is_err() {
+                return self.harness_is_gone();
+            }
+        }
+        if self.wire.is_closed() { self.harness_is_gone() } else { Ok(()) }
+    }
+
+    fn harness_is_gone(&mut self) -> io::Result<()> {
+        if !self.wire.is_closed() {
+            rustix::net::shutdown(self.wire.socket(), rustix::net::Shutdown::Both)?;
+            self.wire.receive()?;
+        }
+        self.harness_died.get_or_insert_with(Instant::now);
+        if let Some(life) = &mut self.life {
+            life.force();
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing left to do for a harness that is gone.
+    fn may_leave(&self) -> bool {
+        let Some(life) = &self.life else { return true };
+        let patience_over = self.harness_died.is_some_and(|at| at.elapsed() > PATIENCE_WITH_DENIAL);
+        life.is_empty() || (patience_over && life.only_denied_are_left())
+    }
+
+    /// Removes what was made for tasks. What cannot be removed stays, and stays on the file system to be
+    /// found by its name.
+    fn close(&mut self) -> io::Result<()> {
+        let removed = match &mut self.life {
+            Some(life) => life.remove_limits(),
+            None => Ok(()),
+        };
+        match &self.group {
+            Some(Ok(group)) => group.remove().and(removed),
+            _ => removed,
+        }
+    }
+}

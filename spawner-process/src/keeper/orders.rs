@@ -1,0 +1,111 @@
+//! What a keeper does when it is told to.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, test_kill_process};
+use spawner_core::Fate;
+
+use super::Keeper;
+use super::life::Life;
+use crate::tree::Seen;
+use crate::words::{Member, Order, Reply};
+
+impl Keeper {
+    /// Carries out an order.
+    pub(super) fn obey(&mut self, order: Order, descriptors: Vec<OwnedFd>) -> Reply {
+        if let Order::Start(start) = order {
+            return self.start(&start, descriptors).unwrap_or_else(Reply::NotStarted);
+        }
+        if matches!(order, Order::Release) {
+            return Reply::Released(self.release());
+        }
+        let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
+        let Some(life) = &mut self.life else { return Reply::Failed("it keeps no task".into()) };
+        let done = match order {
+            Order::Ask(scope) => life.ask(scope),
+            Order::Signal(signal) => send(life, signal),
+            Order::Force => {
+                life.force();
+                Ok(())
+            }
+            Order::Members => {
+                let (members, total) = life.members(group);
+                return Reply::Members(members, total);
+            }
+            Order::Look => match life.look(group) {
+                Ok(sight) => return Reply::Look(sight),
+                Err(error) => Err(error),
+            },
+            // Both were dealt with above.
+            Order::Start(_) | Order::Release => Ok(()),
+        };
+        match done {
+            Ok(()) => Reply::Done,
+            Err(error) => Reply::Failed(error.to_string()),
+        }
+    }
+
+    /// Gives back what was made for the task that ended, and gets ready for another.
+    fn release(&mut self) -> Vec<(PathBuf, Option<String>)> {
+        let mut trouble = Vec::new();
+        let Some(life) = &mut self.life else { return trouble };
+        if !life.is_empty() {
+            return trouble;
+        }
+        let mut failed = |path: PathBuf, error: io::Error| trouble.push((path, Some(error.to_string())));
+        if let Err(error) = life.reap_rest() {
+            failed(PathBuf::from("/proc/self"), error);
+        }
+        if let Err(error) = life.remove_limits() {
+            failed(PathBuf::from("/sys/fs/cgroup"), error);
+        }
+        if let Some(Ok(group)) = &self.group {
+            let reusable =
+                !life.used_up_group() && group.remove_below().is_ok() && group.is_as_made().unwrap_or(false);
+            if !reusable {
+                match group.remove() {
+                    Ok(()) => {
+                        self.tasks += 1;
+                        self.life = None;
+                        self.make_group();
+                    }
+                    Err(error) => failed(group.path().to_owned(), error),
+                }
+            }
+        }
+        if trouble.is_empty() {
+            self.life = None;
+        }
+        trouble
+    }
+}
+
+fn send(life: &Life, signal: i32) -> io::Result<()> {
+    let signal = Signal::from_named_raw(signal).ok_or(Errno::INVAL)?;
+    life.signal_leader(signal)
+}
+
+/// A member that is still there, and why.
+pub(crate) fn survivor(seen: &Seen, forced: bool) -> Member {
+    let denied = seen.refused == Some(Errno::PERM)
+        || Pid::from_raw(seen.pid).is_some_and(|pid| test_kill_process(pid) == Err(Errno::PERM));
+    let state = seen.stat.as_ref().map_or("hidden by /proc", crate::proc::Stat::state_in_words);
+    let reason = if denied {
+        "it may not be signalled: Operation not permitted (EPERM)".to_owned()
+    } else if forced {
+        format!("it is {state}, and SIGKILL has not ended it yet")
+    } else {
+        format!("it is {state}, and was not forced to end")
+    };
+    Member {
+        pid: seen.pid,
+        start_time: seen.stat.as_ref().map(|stat| stat.start_time),
+        name: seen.stat.as_ref().map(|stat| stat.name.clone()),
+        fate: Fate::Survived,
+        reason: Some(reason),
+        denied,
+    }
+}

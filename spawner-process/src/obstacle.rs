@@ -1,0 +1,48 @@
+//! Turns what kept a task from being started into an error that says what was attempted and what would help.
+
+use std::io;
+
+use spawner_core::{Error, ErrorKind, TaskSpec};
+
+use crate::words::{Obstacle, Step};
+
+pub(crate) fn error(obstacle: &Obstacle, spec: &TaskSpec) -> Error {
+    let source = io::Error::from_raw_os_error(obstacle.errno);
+    let program = spec.argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+    let detail = obstacle.detail.clone();
+    match obstacle.step {
+        Step::Execute => execute(obstacle.errno, program, source),
+        Step::Folder => Error::io("enter the working directory", detail, source),
+        Step::Group => Error::io("make a control group", "for the task", source)
+            .because(detail)
+            .hint("is the limit of groups (cgroup.max.descendants) reached, or the file system read-only?"),
+        Step::Limits => Error::io("limit", "the task", source).because(detail),
+        Step::Join => Error::io("join the control group", detail, source),
+        Step::Streams => Error::io("set up the standard streams of", program, source),
+        Step::Session => Error::io("set up a session for", program, source),
+        Step::Namespace => Error::io("make a pid namespace for", program, source)
+            .hint("`spawner doctor` tells whether this host allows it"),
+        Step::Fork => Error::io("start a process for", program, source),
+    }
+}
+
+fn execute(errno: i32, program: String, source: io::Error) -> Error {
+    let new = |kind| Error::new(kind, "execute", program.clone());
+    match errno {
+        libc::ENOENT if program.contains('/') => new(ErrorKind::ProgramNotFound)
+            .because(source)
+            .hint("if the file is there, the interpreter or loader that it names is not"),
+        libc::ENOENT | libc::ENOTDIR => {
+            new(ErrorKind::ProgramNotFound).because(source).hint("it is in no folder of the task's PATH")
+        }
+        libc::EACCES if std::path::Path::new(&program).is_dir() => {
+            new(ErrorKind::NotExecutable).because("it is a folder")
+        }
+        libc::EACCES => new(ErrorKind::NotExecutable).because(source).hint("is its execute permission set?"),
+        libc::E2BIG => new(ErrorKind::NotExecutable).because(source).hint(
+            "arguments and environment together are too long, or one of them is: see `getconf ARG_MAX`",
+        ),
+        libc::ENOMEM | libc::EAGAIN | libc::EMFILE | libc::ENFILE => Error::io("execute", program, source),
+        _ => new(ErrorKind::NotExecutable).because(source),
+    }
+}

@@ -1,0 +1,271 @@
+//! The supervisor: forks the keepers of one harness, and inherits what a dead keeper kept.
+//!
+//! It has one thread, holds next to nothing in memory, and is a session of its own, so that forking from it
+//! is cheap whatever the harness is like. End of file on its socket means that the harness is dead; its
+//! keepers notice that by themselves, and the supervisor leaves when the last of them has.
+
+mod orphans;
+mod signals;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, Signal};
+
+use crate::cgroup::Group;
+use crate::config::Choice;
+use crate::keeper;
+use crate::sys::{self, Reap, Side};
+use crate::wake::Wake;
+use crate::wire::Wire;
+use crate::words::{FromSupervisor, SetUp, ToSupervisor};
+
+use orphans::Orphanage;
+pub(crate) use signals::restore as restore_signals;
+
+/// The role of a supervisor among the helpers of a harness.
+pub(crate) const ROLE: &str = "process";
+
+/// How long keepers may take to end their tasks once the harness is dead, before what they keep is ended
+/// over their heads.
+const PATIENCE_WITH_KEEPERS: Duration = Duration::from_secs(15);
+
+struct Supervisor {
+    wire: Wire,
+    wake: Wake,
+    set_up: SetUp,
+    /// The control group of this harness.
+    group: Option<Group>,
+    keepers: BTreeMap<i32, u64>,
+    forked: u64,
+    orphanage: Orphanage,
+    harness_died: Option<Instant>,
+}
+
+/// Runs the supervisor in a process that was executed for it. What the harness forgot to close on exec is
+/// closed, so that no pipe is held open for as long as a harness may live.
+pub(crate) fn main_of_executed(socket: OwnedFd) -> ! {
+    use std::os::fd::AsRawFd as _;
+    if sys::close_all_but(&mut [socket.as_raw_fd()]).is_err() {
+        sys::exit_now(1);
+    }
+    main(socket)
+}
+
+/// Runs the supervisor on its end of the socket.
+pub(crate) fn main(socket: OwnedFd) -> ! {
+    let status = match Supervisor::new(socket) {
+        Ok(supervisor) => i32::from(supervisor.serve().is_err()),
+        Err(_) => 1,
+    };
+    sys::exit_now(status)
+}
+
+/// What the supervisor's loop comes to.
+enum Next {
+    Go,
+    Leave,
+    BecomeKeeper(OwnedFd, u64),
+}
+
+impl Supervisor {
+    fn new(socket: OwnedFd) -> io::Result<Self> {
+        // A leader of a process group, as a forked supervisor never is, could not have a session of its own.
+        if rustix::process::setsid().is_err() {
+            rustix::process::setpgid(None, None)?;
+        }
+        signals::prepare()?;
+        let own = sys::above_stdio(socket.as_fd())?;
+        drop(socket);
+        signals::close_streams()?;
+        rustix::thread::set_name(c"spawner-super")?;
+        Ok(Self {
+            wire: Wire::new(own)?,
+            wake: Wake::new()?,
+            set_up: SetUp::default(),
+            group: None,
+            keepers: BTreeMap::new(),
+            forked: 0,
+            orphanage: Orphanage::default(),
+            harness_died: None,
+        })
+    }
+
+    fn serve(mut self) -> io::Result<()> {
+        loop {
+            let next = self.listen()?;
+            self.reap()?;
+            match next {
+                Next::BecomeKeeper(socket, index) => {
+                    let set_up = self.set_up.clone();
+                    // Closes what is the supervisor's in this process, which is a keeper now.
+                    drop(self);
+                    keeper::main(socket, set_up, index);
+                }
+                Next::Leave => return self.leave(),
+                Next::Go => {}
+            }
+            let again = self.tend();
+            if self.harness_died.is_some() && self.keepers.is_empty() && self.orphanage.is_settled() {
+                return self.leave();
+            }
+            self.sleep(again)?;
+        }
+    }
+
+    fn sleep(&mut self, most: Option<Duration>) -> io::Result<()> {
+        let socket = if self.wire.is_closed() {
+            PollFlags::empty()
+        } else if self.wire.has_unsent() {
+            PollFlags::IN | PollFlags::OUT
+        } else {
+            PollFlags::IN
+        };
+        let timeout = most.map(|most| Timespec {
+            tv_sec: most.as_secs().cast_signed(),
+            tv_nsec: most.subsec_nanos().into(),
+        });
+        let socket_fd = self.wire.socket().clone();
+        let mut fds = vec![PollFd::from_borrowed_fd(self.wake.fd(), PollFlags::IN)];
+        if !socket.is_empty() {
+            fds.push(PollFd::from_borrowed_fd(socket_fd.as_fd(), socket));
+        }
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        self.wake.drain();
+        Ok(())
+    }
+
+    fn listen(&mut self) -> io::Result<Next> {
+        if !self.wire.is_closed() && self.wire.flush().and_then(|()| self.wire.receive()).is_err() {
+            return Ok(Next::Leave);
+        }
+        while let Some((order, _)) = self.wire.next::<ToSupervisor>()? {
+            match order {
+                ToSupervisor::SetUp(set_up) => self.set_up(set_up)?,
+                ToSupervisor::Fork => {
+                    if let next @ Next::BecomeKeeper(..) = self.fork_keeper()? {
+                        return Ok(next);
+                    }
+                }
+                ToSupervisor::EndKeeper(pid) => self.end_keeper(pid),
+                ToSupervisor::Orphans => {
+                    self.reap()?;
+                    let keepers = &self.keepers;
+                    let orphans = self.orphanage.look(&|pid| keepers.contains_key(&pid));
+                    self.tell(&FromSupervisor::Orphans(orphans), Vec::new());
+                }
+            }
+        }
+        if self.wire.is_closed() && self.harness_died.is_none() {
+            self.harness_died = Some(Instant::now());
+        }
+        Ok(Next::Go)
+    }
+
+    /// Says something to the harness. Where that is gone, the next read of the socket says so.
+    fn tell(&mut self, word: &FromSupervisor, descriptors: Vec<OwnedFd>) {
+        if self.wire.send(word, descriptors).is_err() && self.harness_died.is_none() {
+            self.harness_died = Some(Instant::now());
+        }
+    }
+
+    fn set_up(&mut self, set_up: SetUp) -> io::Result<()> {
+        let subreaper = set_up.mechanism != Choice::ProcessGroup;
+        rustix::process::set_child_subreaper(subreaper.then(rustix::process::getpid))?;
+        // Where it cannot be made, neither can those below it, and the first start of a task says why.
+        self.group = set_up.group.as_deref().and_then(|path| Group::create(path).ok());
+        self.set_up = set_up;
+        Ok(())
+    }
+
+    fn fork_keeper(&mut self) -> io::Result<Next> {
+        let forked = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+            .map_err(io::Error::from)
+            .and_then(|pair| {
+                // SAFETY: the supervisor has one thread.
+                #[allow(unsafe_code)]
+                let side = unsafe { sys::fork() }?;
+                Ok((pair, side))
+            });
+        match forked {
+            Ok(((near, far), Side::Child)) => {
+                drop(near);
+                Ok(Next::BecomeKeeper(far, self.forked))
+            }
+            Ok(((near, far), Side::Parent(pid))) => {
+                drop(far);
+                self.keepers.insert(pid, self.forked);
+                self.forked += 1;
+                self.tell(&FromSupervisor::Keeper(pid), vec![near]);
+                Ok(Next::Go)
+            }
+            Err(error) => {
+                let errno = error.raw_os_error().unwrap_or(libc::EIO);
+                self.tell(&FromSupervisor::NoKeeper(errno), Vec::new());
+                Ok(Next::Go)
+            }
+        }
+    }
+
+    /// Ends a keeper of ours that no longer answers: an unreaped child, so the pid is its own.
+    fn end_keeper(&mut self, pid: i32) {
+        if self.keepers.contains_key(&pid)
+            && let Some(pid) = Pid::from_raw(pid)
+        {
+            // That it has ended by itself meanwhile is the only way to fail, and as good.
+            if rustix::process::kill_process(pid, Signal::KILL).is_err() {
+                self.orphanage.expect();
+            }
+        }
+    }
+
+    /// Reaps keepers and orphans.
+    fn reap(&mut self) -> io::Result<()> {
+        loop {
+            match sys::reap(None)? {
+                Reap::One(child) => {
+                    let clean = sys::decode(child.status) == Ok(0);
+                    if let Some(index) = self.keepers.remove(&child.pid)
+                        && !clean
+                    {
+                        let group = self.group.as_ref().map(|group| (group.path().to_owned(), index));
+                        self.orphanage.keeper_died(child.pid, group);
+                    }
+                }
+                Reap::NoneYet | Reap::Childless => return Ok(()),
+            }
+        }
+    }
+
+    /// Ends orphans; returns when to look again.
+    fn tend(&mut self) -> Option<Duration> {
+        let impatient = self.harness_died.is_some_and(|at| at.elapsed() > PATIENCE_WITH_KEEPERS);
+        if impatient {
+            let stuck: Vec<i32> = self.keepers.keys().copied().collect();
+            stuck.into_iter().for_each(|pid| self.end_keeper(pid));
+        }
+        let keepers = &self.keepers;
+        let again = self.orphanage.tend(&|pid| keepers.contains_key(&pid));
+        if let Some(orphans) = self.orphanage.news() {
+            self.tell(&FromSupervisor::Orphans(orphans), Vec::new());
+        }
+        let for_keepers = self.harness_died.map(|_| Duration::from_secs(1));
+        match (again, for_keepers) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Removes what was made for the harness. What cannot be removed stays on the file system, to be found
+    /// by its name.
+    fn leave(&mut self) -> io::Result<()> {
+        self.group.as_ref().map_or(Ok(()), Group::remove)
+    }
+}

@@ -1,0 +1,340 @@
+//! The system calls that no safe library offers to a helper that forks, waits for children that it did not
+//! start and passes exit statuses on.
+
+#![allow(unsafe_code)] // Each block calls one system call, or touches memory shared with a child of ours.
+
+use std::ffi::{CString, c_char, c_int};
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Which side of a fork this is.
+pub(crate) enum Side {
+    Parent(i32),
+    Child,
+}
+
+/// Forks this process.
+///
+/// # Safety
+///
+/// The process must have one thread only.
+pub(crate) unsafe fn fork() -> io::Result<Side> {
+    // SAFETY: one thread only, says the caller: the child's memory is consistent.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Side::Child),
+        pid => Ok(Side::Parent(pid)),
+    }
+}
+
+/// Forks this process; the child is born in `cgroup` where one is given, and in new `namespaces`.
+///
+/// # Safety
+///
+/// The process must have one thread only.
+pub(crate) unsafe fn fork_into(cgroup: Option<BorrowedFd<'_>>, namespaces: u64) -> io::Result<Side> {
+    // SAFETY: handed on.
+    unsafe { clone(cgroup, namespaces) }
+}
+
+/// Forks this process and returns in the parent only after the child has executed a program or ended; the
+/// child is born in `cgroup` where one is given.
+///
+/// # Safety
+///
+/// The process must have one thread only.
+pub(crate) unsafe fn fork_until_exec(cgroup: Option<BorrowedFd<'_>>) -> io::Result<Side> {
+    #[allow(clippy::cast_sign_loss)]
+    let flags = libc::CLONE_VFORK as u64;
+    // SAFETY: handed on.
+    unsafe { clone(cgroup, flags) }
+}
+
+/// Calls clone3(2) without a new stack and without CLONE_VM: a fork(2) that takes `flags`.
+unsafe fn clone(cgroup: Option<BorrowedFd<'_>>, mut flags: u64) -> io::Result<Side> {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    // SAFETY: all zeroes is a valid clone_args (clone3(2): zero means "not used").
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    if let Some(cgroup) = cgroup {
+        flags |= CLONE_INTO_CGROUP;
+        args.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
+    }
+    args.flags = flags;
+    args.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
+    // SAFETY: without CLONE_VM the child has a copy of this memory, and of its one thread (says the caller);
+    // so this is a fork(2).
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    match i32::try_from(pid).unwrap_or(-1) {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Side::Child),
+        pid => Ok(Side::Parent(pid)),
+    }
+}
+
+/// Ends this process at once, without running anything that was registered for its end.
+pub(crate) fn exit_now(status: i32) -> ! {
+    // SAFETY: _exit(2) has no preconditions.
+    unsafe { libc::_exit(status) }
+}
+
+/// A child that was reaped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reaped {
+    pub(crate) pid: i32,
+    pub(crate) status: i32,
+    pub(crate) user: Duration,
+    pub(crate) system: Duration,
+    pub(crate) max_rss: u64,
+}
+
+/// What there is to reap.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reap {
+    One(Reaped),
+    /// There are children, and none of them has ended.
+    NoneYet,
+    /// ECHILD: there is no child.
+    Childless,
+}
+
+/// Reaps one child of any kind, or that with `pid`.
+pub(crate) fn reap(pid: Option<i32>) -> io::Result<Reap> {
+    wait(pid.unwrap_or(-1), libc::WNOHANG)
+}
+
+/// Waits for a child of any kind to end, and reaps it.
+pub(crate) fn reap_blocking() -> io::Result<Reap> {
+    wait(-1, 0)
+}
+
+fn wait(pid: i32, flags: c_int) -> io::Result<Reap> {
+    let mut status: c_int = 0;
+    // SAFETY: all zeroes is a valid rusage.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let flags = flags | libc::__WALL;
+    // SAFETY: both pointers are to live, writable memory of the right type.
+    let reaped = unsafe { libc::wait4(pid, &raw mut status, flags, &raw mut usage) };
+    match reaped {
+        0 => Ok(Reap::NoneYet),
+        -1 => match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ECHILD) => Ok(Reap::Childless),
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(Reap::NoneYet),
+            error => Err(error),
+        },
+        pid => Ok(Reap::One(Reaped {
+            pid,
+            status,
+            user: duration(usage.ru_utime),
+            system: duration(usage.ru_stime),
+            // Kilobytes on Linux and BSD (getrusage(2)).
+            max_rss: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
+        })),
+    }
+}
+
+fn duration(time: libc::timeval) -> Duration {
+    let micros =
+        u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(time.tv_usec).unwrap_or(0);
+    Duration::from_micros(micros)
+}
+
+/// How a wait status reads: an exit status, or a signal and whether core was dumped.
+pub(crate) fn decode(status: i32) -> Result<i32, (i32, bool)> {
+    if libc::WIFSIGNALED(status) {
+        Err((libc::WTERMSIG(status), libc::WCOREDUMP(status)))
+    } else {
+        Ok(libc::WEXITSTATUS(status))
+    }
+}
+
+/// Executes the first of `candidates` that can be, like execvp(3); returns only with an error number.
+pub(crate) fn exec(candidates: &[CString], argv: &CStrings, env: &CStrings) -> i32 {
+    let mut denied = None;
+    let mut last = libc::ENOENT;
+    for path in candidates {
+        // SAFETY: all three are NUL-terminated, the lists by a null pointer, and live through the call.
+        unsafe { libc::execve(path.as_ptr(), argv.pointers(), env.pointers()) };
+        last = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+        match last {
+            libc::ENOEXEC => return shell(path, argv, env),
+            libc::EACCES => denied = Some(last),
+            libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
+            _ => return last,
+        }
+    }
+    denied.unwrap_or(last)
+}
+
+/// A file without a magic number is a shell script (POSIX, execvp).
+fn shell(path: &CString, argv: &CStrings, env: &CStrings) -> i32 {
+    let mut words = vec![CString::from(c"sh"), path.clone()];
+    words.extend(argv.0.iter().skip(1).cloned());
+    let words = CStrings::new(words);
+    // SAFETY: as in `exec`.
+    unsafe { libc::execve(c"/bin/sh".as_ptr(), words.pointers(), env.pointers()) };
+    io::Error::last_os_error().raw_os_error().unwrap_or(libc::ENOEXEC)
+}
+
+/// A list of strings as execve(2) wants it.
+pub(crate) struct CStrings(Vec<CString>, Vec<*const c_char>);
+
+impl CStrings {
+    pub(crate) fn new(strings: Vec<CString>) -> Self {
+        let pointers = strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect();
+        Self(strings, pointers)
+    }
+
+    fn pointers(&self) -> *const *const c_char {
+        self.1.as_ptr()
+    }
+}
+
+/// Makes `fd` this session's controlling terminal.
+pub(crate) fn take_terminal(fd: c_int) -> io::Result<()> {
+    // SAFETY: TIOCSCTTY takes an integer.
+    match unsafe { libc::ioctl(fd, libc::TIOCSCTTY as _, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Copies `from` over descriptor `to`, without CLOEXEC.
+pub(crate) fn place(from: c_int, to: c_int) -> io::Result<()> {
+    // SAFETY: descriptors are plain numbers to the kernel; what `to` was is meant to be closed.
+    match unsafe { libc::dup2(from, to) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// A duplicate of `fd` whose number is above those of the standard streams.
+pub(crate) fn above_stdio(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: F_DUPFD_CLOEXEC takes the lowest number wanted, and makes a new descriptor that we own.
+    match unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: it is fresh, and nobody else knows it.
+        new => Ok(unsafe { OwnedFd::from_raw_fd(new) }),
+    }
+}
+
+/// One word of memory that a child writes and its parent reads.
+pub(crate) struct SharedWord(*mut AtomicU64);
+
+impl SharedWord {
+    pub(crate) fn new() -> io::Result<Self> {
+        // SAFETY: a fresh anonymous mapping; its address is checked below.
+        let address = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                size_of::<AtomicU64>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self(address.cast()))
+    }
+
+    fn word(&self) -> &AtomicU64 {
+        // SAFETY: the mapping is page-aligned, zeroed (a valid AtomicU64) and lives as long as the process.
+        unsafe { &*self.0 }
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        self.word().store(value, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.word().load(Ordering::SeqCst) != 0
+    }
+
+    pub(crate) fn take(&self) -> u64 {
+        self.word().swap(0, Ordering::SeqCst)
+    }
+}
+
+/// The descriptor that the handler writes to; -1 where there is none.
+static WAKE: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn wake(_: c_int) {
+    // SAFETY: errno and write(2) may be used in a handler (signal-safety(7)).
+    unsafe {
+        let errno = *libc::__errno_location();
+        libc::write(WAKE.load(Ordering::Relaxed), [0u8; 1].as_ptr().cast(), 1);
+        *libc::__errno_location() = errno;
+    }
+}
+
+/// Has a byte written to `fd`, which must not block, whenever a child changes its state.
+pub(crate) fn on_child(fd: &OwnedFd) -> io::Result<()> {
+    WAKE.store(fd.as_raw_fd(), Ordering::Relaxed);
+    let handler = wake as extern "C" fn(c_int) as libc::sighandler_t;
+    set_handler(libc::SIGCHLD, handler, libc::SA_RESTART | libc::SA_NOCLDSTOP).map(drop)
+}
+
+/// Ignores `signal`; says whether it had been ignored already.
+pub(crate) fn ignore(signal: c_int) -> io::Result<bool> {
+    set_handler(signal, libc::SIG_IGN, 0).map(|old| old == libc::SIG_IGN)
+}
+
+/// Gives `signal` its default meaning.
+pub(crate) fn reset(signal: c_int) -> io::Result<()> {
+    set_handler(signal, libc::SIG_DFL, 0).map(drop)
+}
+
+fn set_handler(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> io::Result<libc::sighandler_t> {
+    // SAFETY: all zeroes is a valid sigaction, with an empty mask.
+    let (mut new, mut old): (libc::sigaction, libc::sigaction) = unsafe { std::mem::zeroed() };
+    new.sa_sigaction = handler;
+    new.sa_flags = flags;
+    // SAFETY: both point to live sigactions; the handler, where one is set, is async-signal-safe.
+    match unsafe { libc::sigaction(signal, &raw const new, &raw mut old) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(old.sa_sigaction),
+    }
+}
+
+/// Unblocks every signal.
+pub(crate) fn unblock_signals() -> io::Result<()> {
+    // SAFETY: all zeroes is the empty set here, and sigemptyset makes sure of it.
+    match unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut())
+    } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Has the kernel send this process `signal` when its parent, which has one thread, ends.
+pub(crate) fn end_with_parent(signal: c_int) -> io::Result<()> {
+    // SAFETY: PR_SET_PDEATHSIG takes a signal number.
+    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Closes every descriptor above the standard streams but those in `keep`.
+pub(crate) fn close_all_but(keep: &mut [c_int]) -> io::Result<()> {
+    keep.sort_unstable();
+    let mut first: u32 = 3;
+    for next in keep.iter().map(|fd| fd.cast_unsigned()).chain([u32::MAX]) {
+        if first < next {
+            // SAFETY: the caller owns every descriptor of this process, and forgets those it does not keep.
+            if unsafe { libc::syscall(libc::SYS_close_range, first, next.saturating_sub(1), 0) } == -1 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        first = first.max(next.saturating_add(1));
+    }
+    Ok(())
+}

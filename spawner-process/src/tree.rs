@@ -1,0 +1,119 @@
+//! The tree below a subreaper: who is in it, and how to signal its members and nobody else.
+
+use std::collections::VecDeque;
+use std::io;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+
+use crate::proc::{self, Stat};
+
+/// A process of the tree, as it was seen.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) pid: i32,
+    /// `None` where `/proc` hides it (`hidepid`).
+    pub(crate) stat: Option<Stat>,
+    /// The error of the signal that it was sent, where one was to be sent and it failed.
+    pub(crate) refused: Option<Errno>,
+}
+
+impl Seen {
+    /// Whether it is certain that nothing of it runs.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.stat.as_ref().is_some_and(Stat::is_dead)
+    }
+}
+
+/// The children of this process. Complete: only this process removes children from its list, by reaping,
+/// and it is not reaping now; so proc(5)'s warning about lists that shrink while they are read does not
+/// apply.
+pub(crate) fn own_children() -> io::Result<Vec<i32>> {
+    let own = std::process::id().cast_signed();
+    match proc::children(own, 1) {
+        Err(error) if proc::gone(&error) => proc::children_by_walk(own),
+        other => other,
+    }
+}
+
+/// Walks the tree below this process, without the children that `skip` names, from the top down, and sends
+/// each member `signals`, in their order. Calls `visit` for each.
+///
+/// A direct child has not been reaped, so its pid is its own. Another member is signalled through a pidfd,
+/// after a check that the pidfd is of the member: that its parent is still the process in whose list of
+/// children it stood, or this process, to which it falls as an orphan.
+pub(crate) fn walk(
+    skip: &dyn Fn(i32) -> bool,
+    signals: &[Signal],
+    visit: &mut dyn FnMut(Seen),
+) -> io::Result<()> {
+    let own = std::process::id().cast_signed();
+    let mut queue: VecDeque<Node> = VecDeque::new();
+    for pid in own_children()? {
+        if !skip(pid) {
+            queue.push_back(Node { pid, parent: None });
+        }
+    }
+    while let Some(node) = queue.pop_front() {
+        let stat = match Stat::of(node.pid) {
+            Ok(stat) => Some(stat),
+            // A direct child that /proc hides is signalled all the same.
+            Err(_) if node.parent.is_none() => None,
+            Err(_) => continue,
+        };
+        if let Some(stat) = &stat {
+            if !node.belongs(stat, own) {
+                continue;
+            }
+            // Where the list cannot be read the children are orphans soon, and seen then.
+            if let Ok(children) = children_of(node.pid, stat) {
+                let parent = (node.pid, stat.start_time);
+                queue.extend(children.into_iter().map(|pid| Node { pid, parent: Some(parent) }));
+            }
+        }
+        let dead = stat.as_ref().is_some_and(Stat::is_dead);
+        let refused = if signals.is_empty() || dead { None } else { node.signal(signals, own).err() };
+        visit(Seen { pid: node.pid, stat, refused });
+    }
+    Ok(())
+}
+
+fn children_of(pid: i32, stat: &Stat) -> io::Result<Vec<i32>> {
+    if stat.is_dead() { Ok(Vec::new()) } else { proc::children(pid, stat.threads) }
+}
+
+struct Node {
+    pid: i32,
+    /// Pid and start time of the process in whose list of children it stood; `None` is this process.
+    parent: Option<(i32, u64)>,
+}
+
+impl Node {
+    fn belongs(&self, stat: &Stat, own: i32) -> bool {
+        match self.parent {
+            None => true,
+            Some(_) if stat.parent == own => true,
+            Some((parent, start_time)) => {
+                stat.parent == parent && Stat::of(parent).is_ok_and(|parent| parent.start_time == start_time)
+            }
+        }
+    }
+
+    fn signal(&self, signals: &[Signal], own: i32) -> Result<(), Errno> {
+        let Some(pid) = Pid::from_raw(self.pid) else { return Ok(()) };
+        let sent = if self.parent.is_none() {
+            signals.iter().try_for_each(|&signal| kill_process(pid, signal))
+        } else {
+            pidfd_open(pid, PidfdFlags::empty()).and_then(|pidfd| match Stat::of(self.pid) {
+                Ok(stat) if self.belongs(&stat, own) => {
+                    signals.iter().try_for_each(|&signal| pidfd_send_signal(&pidfd, signal))
+                }
+                _ => Ok(()),
+            })
+        };
+        match sent {
+            Err(Errno::SRCH) => Ok(()),
+            other => other,
+        }
+    }
+}

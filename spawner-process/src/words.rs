@@ -1,0 +1,177 @@
+//! What harness, supervisor and keeper tell each other.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use spawner_core::{AskScope, Fate, Limits, Mechanism};
+
+use crate::cgroup::Limiters;
+use crate::config::Choice;
+
+/// What the harness tells the supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToSupervisor {
+    /// The first message.
+    SetUp(SetUp),
+    /// Fork a keeper, and send its socket.
+    Fork,
+    /// End the keeper with this pid, which no longer answers; what it kept falls to the supervisor.
+    EndKeeper(i32),
+    /// Say what is left of what dead keepers kept.
+    Orphans,
+}
+
+/// How the supervisor and its keepers are to work.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct SetUp {
+    pub(crate) mechanism: Choice,
+    /// The control group to make for this harness.
+    pub(crate) group: Option<PathBuf>,
+    pub(crate) limiters: Limiters,
+}
+
+/// What the supervisor tells the harness.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromSupervisor {
+    /// A keeper; its socket goes with the message.
+    Keeper(i32),
+    /// No keeper could be forked.
+    NoKeeper(i32),
+    /// What is left of what the dead keepers kept; repeated, unasked, when nothing is left any more.
+    Orphans(Orphans),
+}
+
+/// What is left of what dead keepers kept.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Orphans {
+    /// The keepers that have died, and whose tasks' members were therefore ended.
+    pub(crate) keepers: Vec<i32>,
+    /// What is still there, whichever of the keepers it belonged to.
+    pub(crate) alive: Vec<Member>,
+    /// Whether the look cannot have missed anything.
+    pub(crate) certain: bool,
+}
+
+/// What the harness tells a keeper.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Request {
+    /// Repeated in the reply.
+    pub(crate) number: u32,
+    pub(crate) order: Order,
+}
+
+/// What a keeper can be told to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Order {
+    /// Start a task; its three standard streams go with the message.
+    Start(Box<Start>),
+    Ask(AskScope),
+    Signal(i32),
+    Force,
+    Members,
+    Look,
+    Release,
+}
+
+/// A task to start, ready to be executed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Start {
+    pub(crate) argv: Vec<Vec<u8>>,
+    /// `NAME=value`.
+    pub(crate) env: Vec<Vec<u8>>,
+    /// Where a program without a slash in its name is looked for, first to last.
+    pub(crate) path: Vec<u8>,
+    pub(crate) cwd: Option<Vec<u8>>,
+    /// The standard stream that is the task's controlling terminal.
+    pub(crate) terminal: Option<u8>,
+    pub(crate) limits: Limits,
+}
+
+/// What a keeper tells the harness.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Word {
+    Reply(u32, Reply),
+    /// The main process ended.
+    Ended(Ended),
+    /// It was observed that no member is left.
+    Empty,
+}
+
+/// What a keeper answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Reply {
+    Started(Started),
+    /// The task could not be started, and nothing of it is there.
+    NotStarted(Obstacle),
+    Done,
+    Failed(String),
+    Members(Vec<Member>, usize),
+    Look(Sight),
+    /// What was removed besides the processes: what it was, and why it could not be.
+    Released(Vec<(PathBuf, Option<String>)>),
+}
+
+/// A started task.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Started {
+    pub(crate) pid: i32,
+    pub(crate) start_time: Option<u64>,
+    pub(crate) mechanisms: Vec<Mechanism>,
+}
+
+/// The step of starting a task that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Step {
+    Group,
+    Limits,
+    Fork,
+    Join,
+    Streams,
+    Session,
+    Namespace,
+    Folder,
+    Execute,
+}
+
+/// What kept a task from being started.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Obstacle {
+    pub(crate) step: Step,
+    pub(crate) errno: i32,
+    pub(crate) detail: String,
+}
+
+/// How a main process ended.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    /// As wait(2) gives it.
+    pub(crate) status: i32,
+    pub(crate) out_of_memory: bool,
+    /// Whether nothing else of the task was there then.
+    pub(crate) empty: bool,
+}
+
+/// A process of a task.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Member {
+    pub(crate) pid: i32,
+    pub(crate) start_time: Option<u64>,
+    pub(crate) name: Option<String>,
+    pub(crate) fate: Fate,
+    pub(crate) reason: Option<String>,
+    /// Whether the keeper was not allowed to signal it.
+    pub(crate) denied: bool,
+}
+
+/// What a keeper saw when it looked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Sight {
+    pub(crate) members: Vec<Member>,
+    pub(crate) total: usize,
+    /// Whether the look cannot have missed anything.
+    pub(crate) certain: bool,
+    pub(crate) user: Duration,
+    pub(crate) system: Duration,
+    pub(crate) peak_memory: Option<u64>,
+}
