@@ -1,1 +1,35 @@
-//! In the making.
+//! Runs a task, ends *all* of it, and proves it.
+//!
+//! This crate is the facade over [`spawner_core`], whose items it re-exports, and the backends, one
+//! feature each (`process`, on by default). With the feature `config`, [`Backends`] reads them from a
+//! configuration file; the program `spawner` is the feature `cli`.
+//!
+//! ```no_run
+//! # #[cfg(feature = "process")]
+//! # async fn example() -> spawner::Result<()> {
+//! use spawner::{Backends, TaskSpec};
+//!
+//! let backend = Backends::builtin().open(None)?;
+//! let finished = spawner::run::run(&*backend, &TaskSpec::new(["make", "check"])).await?;
+//! println!("{}; {}", finished.exit, finished.cleanup);
+//! assert!(finished.cleanup.is_clean() && finished.cleanup.left_behind().is_empty());
+//! backend.shutdown().await
+//! # }
+//! ```
+
+pub mod backends;
+#[cfg(feature = "config")]
+pub mod config;
+#[doc(hidden)]
+pub mod names;
+mod soon;
+
+pub use backends::{Backend, Backends, Kind, Promise, Settings};
+pub use spawner_core::*;
+
+#[cfg(feature = "process")]
+pub mod process {
+    //! The process backend.
+    pub use crate::soon::ProcessSpawner;
+    pub use spawner_process::*;
+}

@@ -1,0 +1,180 @@
+//! What a task can do with privilege: change its user, its control group, freeze a member.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use spawner_core::{Capability, CleanupOutcome, Fate, Mechanism, Teardown};
+
+use super::detach::{leaves, patient};
+use crate::case::{Case, Checked, NotPassed, case, require};
+use crate::host::{self, Need};
+use crate::scene::Scene;
+
+pub(super) const CASES: &[Case] = &[
+    case!(other_user, "a-child-that-became-another-user-is-ended", [EndOtherUsers]).needs(&[Need::Root]),
+    case!(set_uid, "a-child-that-became-root-is-ended-or-named", [EndOtherUsers, NameLeftovers])
+        .needs(&[Need::SetUidCopy])
+        .within(60),
+    case!(other_group, "a-member-that-moved-to-another-control-group-is-ended", [EndEverything])
+        .needs(&[Need::Root, Need::CgroupV2]),
+    case!(frozen, "a-frozen-control-group-of-the-task-s-own-is-ended", [EndEverything])
+        .needs(&[Need::CgroupV2]),
+    case!(thaws, "what-cannot-be-ended-is-named-until-it-is-gone", [NameLeftovers, ProveClean])
+        .needs(&[Need::FreezerV1]),
+];
+
+/// `nobody`, everywhere that we run.
+const NOBODY: &str = "65534";
+
+async fn other_user(scene: Arc<Scene>) -> Checked {
+    leaves(&scene, "other-user", &[NOBODY], 1, 0).await.map(drop)
+}
+
+async fn set_uid(scene: Arc<Scene>) -> Checked {
+    let program = std::env::var_os(host::SET_UID_COPY).unwrap_or_default();
+    let task = scene.spawner.spawn_task(&scene.spec("set-uid-child", [program])).await?;
+    scene.ready(1).await?;
+    let quick = patient().grace(Duration::from_millis(100)).deadline(Duration::from_millis(500));
+    let outcome = scene.end(&task, &quick).await?;
+    let survived = scene.witness.gone().is_err();
+    if survived && scene.guaranteed(Capability::NameLeftovers) {
+        named(&outcome)?;
+    }
+    // It ends by itself, and asking again says so.
+    scene.witness.gone_within(Duration::from_secs(25)).await?;
+    clean_by_now(&scene, &task, &quick).await
+}
+
+fn named(outcome: &CleanupOutcome) -> Checked {
+    let survivors = outcome.resources().iter().filter(|resource| resource.fate == Fate::Survived).count();
+    require!(survivors == 1, "one member survived, and {survivors} are named: {outcome}");
+    require!(outcome.escalated(), "a member survived, and force was not used");
+    Ok(())
+}
+
+/// Asserts that destroying a task again, all of which has gone, is a proof where proofs are promised.
+async fn clean_by_now(scene: &Scene, task: &spawner_core::Task, teardown: &Teardown) -> Checked {
+    let again = scene.end(task, teardown).await?;
+    let proved = again.is_clean() || !scene.guaranteed(Capability::ProveClean);
+    require!(proved, "all is gone by now, and asking again says {}: {again}", again.verdict());
+    Ok(())
+}
+
+async fn other_group(scene: Arc<Scene>) -> Checked {
+    let mount = host::cgroup2().ok_or("no cgroup v2 is mounted".to_owned())?.mount;
+    let group = Group::make(mount.join(format!("spawner-{}", scene.witness.token())))?;
+    let spec = scene.spec("joins-group", [&group.0]);
+    let task = scene.spawner.spawn_task(&spec).await?;
+    scene.ready(2).await?;
+    let outcome = scene.end(&task, &patient()).await?;
+    require!(outcome.is_clean() || !scene.must_be_clean(), "not clean: {outcome}");
+    if outcome.is_clean() { group.remove() } else { Ok(()) }
+}
+
+async fn frozen(scene: Arc<Scene>) -> Checked {
+    let mount = host::cgroup2().ok_or("no cgroup v2 is mounted".to_owned())?.mount;
+    let spec = scene.spec("frozen", [&mount]);
+    let task = scene.spawner.spawn_task(&spec).await?;
+    scene.ready(2).await?;
+    let name = format!("frozen-{}", scene.witness.token());
+    let group = find(&mount, &name).ok_or("the workload's control group is not there".to_owned())?;
+    let group = Group(group);
+    let outcome = scene.end(&task, &patient().grace(Duration::from_millis(200))).await?;
+    let own = outcome.mechanisms().contains(&Mechanism::CgroupV2);
+    if own && outcome.is_clean() {
+        require!(!group.0.exists(), "clean, and its control group {} is still there", group.0.display());
+    }
+    // Without a control group for each task, the sub-group is one of the harness's.
+    if group.0.exists() && outcome.is_clean() { group.remove() } else { Ok(()) }
+}
+
+async fn thaws(scene: Arc<Scene>) -> Checked {
+    let freezer = host::group_of("freezer").ok_or("the v1 freezer is not mounted".to_owned())?;
+    let group = Group::make(freezer.join(format!("spawner-{}", scene.witness.token())))?;
+    let task = scene.spawner.spawn_task(&scene.spec("joins-group", [&group.0])).await?;
+    scene.ready(2).await?;
+    let state = group.0.join("freezer.state");
+    std::fs::write(&state, "FROZEN")?;
+    let give_up = Instant::now() + Duration::from_secs(5);
+    while std::fs::read_to_string(&state)?.trim() != "FROZEN" {
+        require!(Instant::now() < give_up, "the freezer did not freeze");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let quick = patient().grace(Duration::from_millis(100)).deadline(Duration::from_millis(500));
+    // Nobody can end it, so the usual promise is off for this once, and only for this.
+    let outcome = scene.spawner.destroy_task(&task, &quick).await;
+    let alive = scene.witness.gone();
+    let survivors = scene.witness.living();
+    std::fs::write(&state, "THAWED")?;
+    require!(alive.is_err(), "the frozen member ended all the same, so this case asserts nothing here");
+    require!(!outcome.is_clean(), "false clean: a frozen member is there ({survivors:?})");
+    if scene.guaranteed(Capability::NameLeftovers) {
+        named(&outcome)?;
+        let pids: Vec<_> = outcome.leftovers().map(|leftover| leftover.resource().id.clone()).collect();
+        let right = survivors.iter().all(|living| pids.contains(&living.pid.to_string()));
+        require!(right, "{pids:?} are named, and {survivors:?} are there");
+        let told = outcome
+            .leftovers()
+            .all(|leftover| leftover.resource().reason.is_some() && leftover.resource().remedy.is_some());
+        require!(told, "a leftover has no reason or no remedy: {outcome}");
+    }
+    scene.witness.gone_within(Duration::from_secs(5)).await?;
+    clean_by_now(&scene, &task, &quick).await?;
+    group.remove()
+}
+
+/// A control group that a case made; dropped, what is in it is thawed or killed, and it is removed.
+struct Group(PathBuf);
+
+impl Group {
+    fn make(path: PathBuf) -> Checked<Self> {
+        std::fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+
+    fn try_remove(&self) -> std::io::Result<()> {
+        let give_up = Instant::now() + Duration::from_secs(2);
+        loop {
+            match std::fs::remove_dir(&self.0) {
+                Err(_) if Instant::now() < give_up => std::thread::sleep(Duration::from_millis(2)),
+                removed => return removed,
+            }
+        }
+    }
+
+    fn remove(self) -> Checked {
+        match self.try_remove() {
+            Ok(()) => Ok(()),
+            Err(error) => Err(NotPassed::Failed(format!("{} is not empty: {error}", self.0.display()))),
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if !self.0.exists() {
+            return;
+        }
+        let write = |name: &str, text: &str| {
+            let file = self.0.join(name);
+            if file.exists() { std::fs::write(file, text) } else { Ok(()) }
+        };
+        let freed = write("freezer.state", "THAWED").and_then(|()| write("cgroup.kill", "1"));
+        if let Err(error) = freed.and_then(|()| self.try_remove()) {
+            eprintln!("cannot remove {}: {error}", self.0.display());
+        }
+    }
+}
+
+/// The control group of this name, anywhere below `folder`.
+fn find(folder: &std::path::Path, name: &str) -> Option<PathBuf> {
+    let folders = std::fs::read_dir(folder).ok()?.flatten().filter(|entry| entry.path().is_dir());
+    for entry in folders {
+        let found = if entry.file_name() == *name { Some(entry.path()) } else { find(&entry.path(), name) };
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}

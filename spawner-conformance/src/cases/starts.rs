@@ -1,0 +1,90 @@
+//! Starts that cannot work: each has its own error, and nothing is started.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use spawner_core::{ErrorKind, TaskSpec};
+
+use crate::case::{Case, Checked, case, require};
+use crate::scene::Scene;
+
+pub(super) const CASES: &[Case] = &[
+    case!(missing, "a-program-that-is-not-there-is-not-found", [ExactExit]),
+    case!(not_executable, "a-file-without-permission-cannot-be-executed", [ExactExit]),
+    case!(folder, "a-folder-cannot-be-executed", [ExactExit]),
+    case!(nonsense, "a-specification-that-makes-no-sense-is-refused", [ExactExit]),
+    case!(no_folder, "a-working-directory-that-is-not-there-is-an-error", [ExactExit]),
+    case!(too_long, "too-many-arguments-are-an-error", [ExactExit]),
+    case!(abandoned, "an-abandoned-start-leaves-nothing", [EndEverything]),
+];
+
+fn null(mut spec: TaskSpec) -> TaskSpec {
+    spec.stdin = spawner_core::Input::Null;
+    spec.stdout(spawner_core::Output::Null).stderr(spawner_core::Output::Null)
+}
+
+async fn missing(scene: Arc<Scene>) -> Checked {
+    for name in ["/nowhere/at/all", "spawner-no-such-program"] {
+        scene.fails(&null(TaskSpec::new([name])), &[ErrorKind::ProgramNotFound]).await?;
+    }
+    Ok(())
+}
+
+async fn not_executable(scene: Arc<Scene>) -> Checked {
+    let file = scene.path("plain");
+    std::fs::write(&file, "no program\n")?;
+    scene.fails(&null(TaskSpec::new([&file])), &[ErrorKind::NotExecutable]).await
+}
+
+async fn folder(scene: Arc<Scene>) -> Checked {
+    scene.fails(&null(TaskSpec::new(["/"])), &[ErrorKind::NotExecutable]).await
+}
+
+async fn nonsense(scene: Arc<Scene>) -> Checked {
+    for spec in [
+        TaskSpec::new([""; 0]),
+        TaskSpec::new([""]),
+        scene.spec("well-behaved", ["a\0b"]),
+        scene.spec("well-behaved", [""; 0]).env("A=B", "c"),
+        scene.spec("well-behaved", [""; 0]).env("A", "b\0"),
+    ] {
+        scene.fails(&spec, &[ErrorKind::InvalidSpec]).await?;
+    }
+    Ok(())
+}
+
+async fn no_folder(scene: Arc<Scene>) -> Checked {
+    let spec = scene.spec("well-behaved", [""; 0]).cwd("/nowhere/at/all");
+    let Err(error) = scene.spawner.spawn_task(&spec).await else {
+        scene.fails(&spec, &[ErrorKind::Io]).await?;
+        return Ok(());
+    };
+    require!(error.kind() != ErrorKind::ProgramNotFound, "the program is there, the folder is not: {error}");
+    require!(error.to_string().contains("/nowhere/at/all"), "the error does not name the folder: {error}");
+    scene.fails(&spec, &[error.kind()]).await
+}
+
+async fn too_long(scene: Arc<Scene>) -> Checked {
+    let long = "x".repeat(100_000);
+    let spec = scene.spec("well-behaved", std::iter::repeat_n(long, 100));
+    let kinds = [ErrorKind::InvalidSpec, ErrorKind::Exhausted, ErrorKind::Io, ErrorKind::NotExecutable];
+    scene.fails(&spec, &kinds).await
+}
+
+/// The future of a start is dropped after ever longer times, so that every step of it is hit.
+async fn abandoned(scene: Arc<Scene>) -> Checked {
+    let spec = scene.spec("well-behaved", [""; 0]);
+    for step in 0..30 {
+        let start = scene.spawner.spawn_task(&spec);
+        match tokio::time::timeout(Duration::from_micros(step * 100), start).await {
+            Ok(task) => drop(scene.end(&task?, &spawner_core::Teardown::at_once()).await?),
+            Err(_) if scene.must_be_clean() => scene.witness.gone_within(Duration::from_secs(10)).await?,
+            Err(_) => {}
+        }
+    }
+    for outcome in scene.spawner.abandoned() {
+        let clean = outcome.is_clean() || !scene.must_be_clean();
+        require!(clean, "an abandoned start was not cleaned up: {outcome}");
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! What this host offers to the cases.
+
+use std::path::{Path, PathBuf};
+
+/// What a case needs of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// To run as root.
+    Root,
+    /// Not to be root, and a set-uid copy of this program.
+    SetUidCopy,
+    /// A control group version 2 below which this user can make others.
+    CgroupV2,
+    /// The version 1 freezer, and root.
+    FreezerV1,
+    /// Pid namespaces, through a user namespace where not root.
+    PidNamespaces,
+    /// A program of this name.
+    Program(&'static str),
+}
+
+/// The environment variable with the path of a set-uid root copy of this program, for an ordinary user.
+pub const SET_UID_COPY: &str = "SPAWNER_CONFORMANCE_SETUID";
+
+impl Need {
+    /// Says that it is met; else why not.
+    pub fn met(self) -> Result<(), String> {
+        match self {
+            Self::Root if is_root() => Ok(()),
+            Self::Root => Err("needs root".into()),
+            Self::SetUidCopy => set_uid_copy(),
+            Self::CgroupV2 => {
+                let own = cgroup2().ok_or("no cgroup v2 is mounted")?.own;
+                writable(&own)
+            }
+            Self::FreezerV1 if !is_root() => Err("needs root".into()),
+            Self::FreezerV1 => group_of("freezer").map(drop).ok_or("the v1 freezer is not mounted".into()),
+            Self::PidNamespaces => pid_namespaces(),
+            Self::Program(name) => {
+                let path = std::env::var_os("PATH").unwrap_or_default();
+                let found = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+                found.then_some(()).ok_or_else(|| format!("`{name}` is not installed"))
+            }
+        }
+    }
+}
+
+/// Whether this process is root.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn writable(folder: &Path) -> Result<(), String> {
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK)
+        .map_err(|error| format!("no group can be made below {}: {error}", folder.display()))
+}
+
+fn set_uid_copy() -> Result<(), String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let path = std::env::var_os(SET_UID_COPY)
+        .ok_or_else(|| format!("needs a set-uid root copy of this program, named by {SET_UID_COPY}"))?;
+    let copy = std::fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    if is_root() {
+        return Err("is about ordinary users, and this is root".into());
+    }
+    let good = copy.uid() == 0 && copy.mode() & 0o4000 != 0;
+    good.then_some(()).ok_or_else(|| format!("{} is not set-uid root", path.display()))
+}
+
+#[cfg(target_os = "linux")]
+fn pid_namespaces() -> Result<(), String> {
+    let limit = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/sys/{name}")).unwrap_or_default();
+        text.trim().parse::<u64>().ok()
+    };
+    let none = limit("user/max_pid_namespaces") == Some(0);
+    let forbidden = !is_root()
+        && (limit("user/max_user_namespaces") == Some(0)
+            || limit("kernel/unprivileged_userns_clone") == Some(0)
+            || limit("kernel/apparmor_restrict_unprivileged_userns") == Some(1));
+    if none || forbidden { Err("this user cannot make pid namespaces here".into()) } else { Ok(()) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pid_namespaces() -> Result<(), String> {
+    Err("this platform has no pid namespaces".into())
+}
+
+/// The cgroup v2 hierarchy.
+pub(crate) struct Cgroup2 {
+    /// Where it is mounted.
+    pub(crate) mount: PathBuf,
+    /// The group of this process.
+    pub(crate) own: PathBuf,
+}
+
+pub(crate) fn cgroup2() -> Option<Cgroup2> {
+    let mount = mount(|kind, _| kind == "cgroup2")?;
+    let own = own_path("")?;
+    Some(Cgroup2 { own: mount.join(own), mount })
+}
+
+/// This process's group in the v1 hierarchy of `controller`.
+pub(crate) fn group_of(controller: &str) -> Option<PathBuf> {
+    let mount =
+        mount(|kind, options| kind == "cgroup" && options.split(',').any(|option| option == controller))?;
+    Some(mount.join(own_path(controller)?))
+}
+
+/// This process's group where the number of processes can be bounded.
+pub(crate) fn pids_group() -> Option<PathBuf> {
+    let v2 = || {
+        let own = cgroup2()?.own;
+        let delegated = std::fs::read_to_string(own.join("cgroup.subtree_control")).ok()?;
+        delegated.split_whitespace().any(|name| name == "pids").then_some(own)
+    };
+    group_of("pids").or_else(v2)
+}
+
+/// The first mount whose file system type and super options are the right ones (see proc_pid_mountinfo(5)).
+fn mount(right: impl Fn(&str, &str) -> bool) -> Option<PathBuf> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    table.lines().find_map(|line| {
+        let (fields, system) = line.split_once(" - ")?;
+        let point = fields.split(' ').nth(4)?;
+        let mut system = system.split(' ');
+        right(system.next()?, system.nth(1)?).then(|| PathBuf::from(point))
+    })
+}
+
+/// The path of this process's group, without its first slash; `""` names version 2.
+fn own_path(controller: &str) -> Option<String> {
+    let table = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    table.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|name| name == controller).then(|| path[1..].to_owned())
+    })
+}

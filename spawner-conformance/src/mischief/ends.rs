@@ -1,0 +1,124 @@
+//! Workloads about how a task ends, and what it uses until then. At most 500 short-lived children, one
+//! at a time, and three processes otherwise.
+
+use std::time::{Duration, Instant};
+
+use super::sys::{
+    await_signal, block, child, clock, daemon, exec, ignore, kill, linger, raise, ready, reap, stay, unblock,
+};
+use super::{Args, Workload};
+
+pub(super) const WORKLOADS: &[(&str, Workload)] = &[
+    ("well-behaved", |_| stay()),
+    ("ignores-term", ignores_term),
+    ("exits", |args| i32::try_from(args.number(0)).unwrap_or(64)),
+    ("dies-of", dies_of),
+    ("takes-its-grace", takes_its_grace),
+    ("asks-its-child", asks_its_child),
+    ("heeds-a-signal", heeds_a_signal),
+    ("daemon-on-term", daemon_on_term),
+    ("short-lived", short_lived),
+    ("becomes", becomes),
+    ("burns", burns),
+    ("eats", eats),
+];
+
+fn ignores_term(_: &Args) -> i32 {
+    for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT] {
+        ignore(signal);
+    }
+    child(stay);
+    stay()
+}
+
+fn dies_of(args: &Args) -> i32 {
+    raise(i32::try_from(args.number(0)).unwrap_or(0));
+    66
+}
+
+/// Takes 100 ms to put its things in order, then exits with 42.
+fn takes_its_grace(_: &Args) -> i32 {
+    block(&[libc::SIGTERM]);
+    ready();
+    await_signal(&[libc::SIGTERM]);
+    std::thread::sleep(Duration::from_millis(100));
+    42
+}
+
+/// Ends its child itself when it is asked to end; a child that is asked too tells so by one byte more.
+fn asks_its_child(_: &Args) -> i32 {
+    block(&[libc::SIGTERM]);
+    let inner = child(|| {
+        ready();
+        await_signal(&[libc::SIGTERM]);
+        stay()
+    });
+    ready();
+    await_signal(&[libc::SIGTERM]);
+    // Long enough for a child that was asked to say so.
+    std::thread::sleep(Duration::from_millis(100));
+    kill(inner, libc::SIGKILL);
+    reap(inner, 0);
+    42
+}
+
+fn heeds_a_signal(_: &Args) -> i32 {
+    block(&[libc::SIGUSR1]);
+    ready();
+    await_signal(&[libc::SIGUSR1]);
+    33
+}
+
+fn daemon_on_term(_: &Args) -> i32 {
+    block(&[libc::SIGTERM]);
+    ready();
+    await_signal(&[libc::SIGTERM]);
+    daemon(|| {
+        ignore(libc::SIGTERM);
+        unblock(&[libc::SIGTERM]);
+        stay()
+    });
+    0
+}
+
+fn short_lived(args: &Args) -> i32 {
+    for _ in 0..args.number(0).min(500) {
+        reap(child(|| 0), 0);
+    }
+    0
+}
+
+/// Becomes another program, which inherits the lock.
+fn becomes(args: &Args) -> i32 {
+    let words: Vec<_> = args.rest.iter().map(std::ffi::OsString::as_os_str).collect();
+    words.first().map_or(64, |program| exec(program, &words, None))
+}
+
+/// Keeps a CPU busy: `cpu MS` until that much of it was used, `wall MS` for that long; then writes to the
+/// file how many milliseconds of CPU it had.
+fn burns(args: &Args) -> i32 {
+    let (kind, amount, file) = (args.text(0), args.number(1), args.os(2));
+    let began = Instant::now();
+    let used = || clock(libc::CLOCK_PROCESS_CPUTIME_ID);
+    let mut noise = 1_u64;
+    while if kind == "cpu" { used() < amount } else { began.elapsed() < Duration::from_millis(amount) } {
+        for _ in 0..10_000 {
+            noise = std::hint::black_box(noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+        }
+    }
+    std::fs::write(file, used().to_string()).map_or(65, |()| 0)
+}
+
+/// Takes `args[0]` MiB of memory, never more than 512.
+fn eats(args: &Args) -> i32 {
+    const MIB: usize = 1024 * 1024;
+    let mut eaten = Vec::new();
+    for _ in 0..args.number(0).min(512) {
+        eaten.push(std::hint::black_box(vec![1_u8; MIB]));
+    }
+    if args.text(1) == "stay" {
+        ready();
+        linger();
+    }
+    9
+}

@@ -1,0 +1,333 @@
+//! A small real backend, and its faulty variants.
+//!
+//! It makes this very process the subreaper of one task at a time, and looks at `/proc` again and again.
+//! That is honest and slow; each [`Flaw`] takes away a piece of the honesty.
+
+mod rungs;
+mod tree;
+
+use std::collections::HashMap;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use spawner_core::ladder::Progress;
+use spawner_core::spawner::Check;
+use spawner_core::{
+    Admitted, Capabilities, CleanupOutcome, Error, ErrorKind, Exit, Input, Mechanism, Output, Result, Rungs,
+    Spawner, Support, Task, TaskId, TaskRecord, TaskSpec, TaskState, TaskStreams,
+};
+use tokio::time::Instant;
+
+/// What a variant gets wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    None,
+    KillsLeaderOnly,
+    NamesTheGone,
+    NeverForces,
+    KillsWhenAsking,
+    MixesUpExits,
+    StartsWhatItRefuses,
+    IgnoresLimits,
+    HangsInLook,
+    PanicsInForce,
+    ForgetsLeftBehind,
+    CountsZombies,
+    TrustsFirstThread,
+    TrustsNames,
+    WalksOnce,
+    WaitsOnce,
+    SignalsTheDead,
+    LeaksDescriptors,
+    LosesEnvironment,
+    DiesWithThread,
+    IgnoresHarness,
+    HidesSurvivors,
+    ForgetsForce,
+    SignalsBareLeaderOnly,
+}
+
+pub(crate) struct Naive {
+    flaw: Flaw,
+    capabilities: Capabilities,
+    tasks: Mutex<HashMap<TaskId, Arc<State>>>,
+}
+
+pub(crate) struct State {
+    leader: Pid,
+    exit: Mutex<Option<(Exit, Instant)>>,
+    waited: Mutex<bool>,
+    progress: Arc<tokio::sync::Mutex<Progress>>,
+}
+
+impl Naive {
+    pub(crate) fn new(flaw: Flaw) -> Result<Self> {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+            .map_err(|error| Error::io("become a subreaper", "", error.into()))?;
+        let yes = || Support::guaranteed("a loop over /proc");
+        let no = || Support::unsupported("it is naive");
+        let wild = if flaw == Flaw::WalksOnce { yes() } else { Support::best_effort("a loop", "it is slow") };
+        let harness = if flaw == Flaw::IgnoresHarness { yes() } else { no() };
+        let capabilities = Capabilities {
+            end_everything: yes(),
+            prove_clean: yes(),
+            name_leftovers: yes(),
+            name_left_behind: yes(),
+            ask_first: yes(),
+            end_fork_storm: wild,
+            end_other_users: yes(),
+            end_with_harness: harness,
+            exact_exit: yes(),
+            stream_output: no(),
+            terminal: no(),
+            signal: yes(),
+            limit_memory: no(),
+            limit_pids: no(),
+            limit_cpu: no(),
+            usage: no(),
+            unchanged_view: yes(),
+        };
+        Ok(Self { flaw, capabilities, tasks: Mutex::default() })
+    }
+
+    fn find(&self, task: &Task) -> Result<Arc<State>> {
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = || Error::new(ErrorKind::UnknownTask, "find the task", task.id().to_string());
+        tasks.get(&task.id()).cloned().ok_or_else(unknown)
+    }
+
+    fn command(&self, spec: &TaskSpec, id: TaskId) -> Result<Command> {
+        let io = |error| Error::io("open a stream of the task", "", error);
+        let mut command = Command::new(&spec.argv[0]);
+        command.args(&spec.argv[1..]).env_clear();
+        if self.flaw != Flaw::LosesEnvironment {
+            command.envs(spec.env.resolve(std::env::vars_os()));
+        }
+        command.env("SPAWNER_TASK_ID", id.to_string());
+        if let Some(cwd) = &spec.cwd {
+            command.current_dir(cwd);
+        }
+        command.stdin(match &spec.stdin {
+            Input::File(path) => std::fs::File::open(path).map_err(io)?.into(),
+            _ => Stdio::null(),
+        });
+        for (output, is_stdout) in [(&spec.stdout, true), (&spec.stderr, false)] {
+            let to = match output {
+                Output::File { path, append } => {
+                    let mut options = std::fs::OpenOptions::new();
+                    let options = options.create(true).write(true).append(*append).truncate(!append);
+                    options.open(path).map_err(io)?.into()
+                }
+                _ => Stdio::null(),
+            };
+            if is_stdout {
+                command.stdout(to)
+            } else {
+                command.stderr(to)
+            };
+        }
+        Ok(command)
+    }
+
+    #[allow(unsafe_code)] // The only way to do something between fork and exec.
+    fn spoil(&self, command: &mut Command) {
+        let flaw = self.flaw;
+        let spoil = move || {
+            match flaw {
+                Flaw::DiesWithThread => {
+                    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+                }
+                Flaw::LeaksDescriptors => {
+                    std::mem::forget(rustix::io::dup(std::io::stderr())?);
+                }
+                _ => {}
+            }
+            Ok(())
+        };
+        // SAFETY: the calls are async-signal-safe.
+        unsafe { command.pre_exec(spoil) };
+    }
+}
+
+impl State {
+    /// How the main process ended; looks, and does not wait.
+    fn poll(&self, flaw: Flaw) -> Option<(Exit, Instant)> {
+        let mut exit = self.exit.lock().unwrap_or_else(PoisonError::into_inner);
+        if exit.is_none()
+            && let Ok(Some((_, status))) = waitpid(Some(self.leader), WaitOptions::NOHANG)
+        {
+            let mixed = flaw == Flaw::MixesUpExits;
+            let ended = match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => Exit::Exited { code: if mixed && code == 7 { 8 } else { code } },
+                (None, Some(signal)) if mixed => Exit::Exited { code: 128 + signal },
+                (None, Some(signal)) => Exit::Signalled { signal, core: false },
+                (None, None) => return None,
+            };
+            *exit = Some((ended, Instant::now()));
+        }
+        exit.clone()
+    }
+}
+
+#[async_trait]
+impl Spawner for Naive {
+    fn name(&self) -> &'static str {
+        "naive"
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn check(&self) -> Result<Check> {
+        Ok(Check { answered: "naive".into(), notes: Vec::new() })
+    }
+
+    async fn start_task(&self, spec: Admitted<'_>) -> Result<Task> {
+        let id = TaskId::random();
+        if let Some(cwd) = spec.cwd.as_ref().filter(|cwd| !cwd.is_dir()) {
+            return Err(Error::new(ErrorKind::Io, "enter the working directory", cwd.display().to_string()));
+        }
+        let mut command = self.command(&spec, id)?;
+        self.spoil(&mut command);
+        let started = command.spawn().map_err(|error| {
+            let kind = match error.kind() {
+                std::io::ErrorKind::NotFound => ErrorKind::ProgramNotFound,
+                _ if error.raw_os_error() == Some(libc::E2BIG) => ErrorKind::InvalidSpec,
+                _ => ErrorKind::NotExecutable,
+            };
+            Error::new(kind, "execute", spec.argv[0].to_string_lossy()).because(error)
+        })?;
+        let leader = Pid::from_child(&started);
+        let state =
+            State { leader, exit: Mutex::default(), waited: Mutex::default(), progress: Arc::default() };
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(state));
+        Ok(Task::new(TaskRecord {
+            schema: TaskRecord::SCHEMA.into(),
+            id,
+            backend: "naive".into(),
+            argv: spec.argv.clone(),
+            leader: None,
+            mechanisms: vec![Mechanism::Subreaper],
+        }))
+    }
+
+    async fn spawn_task(&self, spec: &TaskSpec) -> Result<Task> {
+        let honest = NaiveCore(self);
+        let asks_too_much = !spec.limits.is_empty();
+        let mut modest = spec.clone();
+        modest.limits = spawner_core::Limits::default();
+        match self.flaw {
+            Flaw::IgnoresLimits => honest.spawn_task(&modest).await,
+            Flaw::StartsWhatItRefuses if asks_too_much => {
+                honest.spawn_task(&modest).await?;
+                honest.spawn_task(spec).await
+            }
+            _ => honest.spawn_task(spec).await,
+        }
+    }
+
+    async fn task_state(&self, task: &Task) -> Result<TaskState> {
+        let state = self.find(task)?;
+        let settled = state.progress.lock().await.settled();
+        Ok(match state.poll(self.flaw) {
+            None => TaskState::Running,
+            Some((exit, _)) if settled => TaskState::Gone(exit),
+            Some((exit, _)) => TaskState::Ended(exit),
+        })
+    }
+
+    async fn wait_task(&self, task: &Task) -> Result<Exit> {
+        let state = self.find(task)?;
+        loop {
+            if let Some((exit, _)) = state.poll(self.flaw) {
+                let before = std::mem::replace(
+                    &mut *state.waited.lock().unwrap_or_else(PoisonError::into_inner),
+                    true,
+                );
+                if before && self.flaw == Flaw::WaitsOnce {
+                    return Err(Error::new(ErrorKind::Taken, "wait for", "the task"));
+                }
+                return Ok(exit);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn task_output(&self, _: &Task) -> Result<TaskStreams> {
+        Ok(TaskStreams::default())
+    }
+
+    async fn signal_task(&self, task: &Task, signal: i32) -> Result<()> {
+        let state = self.find(task)?;
+        if state.poll(self.flaw).is_some() {
+            let gone = || Error::new(ErrorKind::UnknownTask, "signal", "the task, which has ended");
+            return if self.flaw == Flaw::SignalsTheDead { Ok(()) } else { Err(gone()) };
+        }
+        let signal = Signal::from_named_raw(signal)
+            .ok_or_else(|| Error::new(ErrorKind::InvalidSpec, "send", "an unknown signal"))?;
+        // Not reaped yet, so the pid is its own.
+        rustix::process::kill_process(state.leader, signal)
+            .map_err(|error| Error::io("signal", "the task", error.into()))
+    }
+
+    async fn rungs(&self, task: &Task) -> Result<Box<dyn Rungs + '_>> {
+        let state = self.find(task)?;
+        let progress = Arc::clone(&state.progress).lock_owned().await;
+        Ok(Box::new(rungs::NaiveRungs::new(self.flaw, state, progress)))
+    }
+
+    fn abandoned(&self) -> Vec<CleanupOutcome> {
+        Vec::new()
+    }
+}
+
+/// The same backend with the core's own `spawn_task`, which refuses what is not supported.
+struct NaiveCore<'a>(&'a Naive);
+
+#[async_trait]
+impl Spawner for NaiveCore<'_> {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        self.0.capabilities()
+    }
+
+    async fn check(&self) -> Result<Check> {
+        self.0.check().await
+    }
+
+    async fn start_task(&self, spec: Admitted<'_>) -> Result<Task> {
+        self.0.start_task(spec).await
+    }
+
+    async fn task_state(&self, task: &Task) -> Result<TaskState> {
+        self.0.task_state(task).await
+    }
+
+    async fn wait_task(&self, task: &Task) -> Result<Exit> {
+        self.0.wait_task(task).await
+    }
+
+    async fn task_output(&self, task: &Task) -> Result<TaskStreams> {
+        self.0.task_output(task).await
+    }
+
+    async fn signal_task(&self, task: &Task, signal: i32) -> Result<()> {
+        self.0.signal_task(task, signal).await
+    }
+
+    async fn rungs(&self, task: &Task) -> Result<Box<dyn Rungs + '_>> {
+        self.0.rungs(task).await
+    }
+
+    fn abandoned(&self) -> Vec<CleanupOutcome> {
+        self.0.abandoned()
+    }
+}

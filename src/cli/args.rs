@@ -1,0 +1,250 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::values::{self, Requirement};
+
+/// Runs a command, ends everything that it started, and says truthfully what is left.
+#[derive(Debug, Parser)]
+#[command(name = "spawner", version, after_help = EXAMPLES, disable_help_subcommand = true, max_term_width = 110)]
+pub(crate) struct Arguments {
+    /// Log to standard error what is done: -v, more with -vv (or SPAWNER_LOG=debug)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a command, and end all of it
+    Run(Box<RunOptions>),
+    /// Compare what the backends guarantee
+    Capabilities(CapabilitiesOptions),
+    /// Say what this host offers, what is missing, and how to get it
+    Doctor(DoctorOptions),
+    /// Prove on this host what the backends claim
+    Conformance(ConformanceOptions),
+    /// Print completions for a shell
+    #[command(
+        after_help = "Example:\n  spawner completions bash > ~/.local/share/bash-completion/completions/spawner"
+    )]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the JSON Schema of a document that spawner writes
+    Schema {
+        /// Which document
+        #[arg(default_value = "report")]
+        document: Document,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  spawner run -- make check                     ends what `make check` leaves behind, and names it
+  spawner run --timeout 10m -- ./integration    and ends all of it after ten minutes
+  spawner doctor                                what this host offers
+  spawner capabilities                          what each backend guarantees
+
+`spawner COMMAND --help` says more.";
+
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES, override_usage = "spawner run [OPTIONS] -- <CMD> [ARG]...")]
+pub(crate) struct RunOptions {
+    #[command(flatten)]
+    pub(crate) backend: BackendOptions,
+
+    /// End the task after this time, such as `30s` or `1m 30s` [default: never]
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// How long the task may take to end after it was asked to, before it is killed [default: 5s]
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub(crate) grace: Option<Duration>,
+    /// How long what remains after the command may take to finish by itself [default: 200ms]
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub(crate) linger: Option<Duration>,
+
+    /// Write a report to this file when all is over; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// How the report is written
+    #[arg(long, value_name = "FORMAT", default_value = "text", requires = "report")]
+    pub(crate) report_format: ReportFormat,
+    /// What to do where something was left behind, or is not proved gone: say so, or also exit with 123
+    #[arg(long, value_name = "WHAT", default_value = "report")]
+    pub(crate) on_leak: OnLeak,
+    /// Refuse to start unless the backend gives this, such as `prove-clean=guaranteed`; repeatable
+    #[arg(long, value_name = "CAP=LEVEL", value_parser = values::requirement)]
+    pub(crate) require: Vec<Requirement>,
+
+    /// Run it in this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<PathBuf>,
+    /// Set a variable of its environment; repeatable
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<OsString>,
+    /// Start from an empty environment
+    #[arg(long)]
+    pub(crate) env_clear: bool,
+    /// Limit its memory, such as `512M`
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    pub(crate) memory: Option<u64>,
+    /// Limit its number of processes and threads
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) pids: Option<u64>,
+    /// Limit its CPU time, in CPUs, such as `1.5`
+    #[arg(long, value_name = "N", value_parser = values::cpus)]
+    pub(crate) cpus: Option<f64>,
+    /// Give it a terminal of its own; `auto` does so where standard input is a terminal and standard
+    /// output no pipe (whose reader may want the keys)
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) terminal: When,
+
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  spawner run -- sh -c 'sleep 300 & echo hello'      prints hello, ends the sleep, and says so
+  spawner run --on-leak fail -- make check           fails where something was left behind
+  spawner run --timeout 90s --grace 10s -- ./server  asks it to end after 90 s, kills it 10 s later
+  spawner run --memory 512M --pids 100 -- make -j    within limits
+  spawner run --report out.json --report-format json -- make check
+  spawner run --require prove-clean=guaranteed -- make check
+
+Exit status:
+  that of the command; 128+n if it died of signal n (137 also where its memory ran out)
+  123  with --on-leak fail: something was left behind, or is not proved gone
+  124  it was ended by --timeout
+  125  spawner itself failed
+  126  the command cannot be executed
+  127  the command was not found
+
+SIGINT, SIGTERM and SIGHUP end the task: it is asked, given its grace, then killed. A second one skips the
+grace. What spawner has to say goes to standard error; it says nothing if nothing was left behind.";
+
+/// Which backend, and from which configuration.
+#[derive(Debug, Args)]
+pub(crate) struct BackendOptions {
+    /// Use this backend of the configuration [default: its `default`, else `process`]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) backend: Option<String>,
+    /// Read this configuration [default: $SPAWNER_CONFIG, else ~/.config/spawner/config.toml]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Use this mechanism of the backend: auto, cgroup-v2, subreaper, pid-namespace or process-group
+    #[arg(long, value_name = "NAME")]
+    pub(crate) mechanism: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  spawner capabilities                      what each mechanism guarantees, as a table
+  spawner capabilities --probe              what this host gives now
+  spawner capabilities --format markdown > capabilities.md")]
+pub(crate) struct CapabilitiesOptions {
+    #[command(flatten)]
+    pub(crate) backend: BackendOptions,
+    /// Ask this host's backend, in place of what is declared for a host that gives all that is needed
+    #[arg(long)]
+    pub(crate) probe: bool,
+    /// How it is printed [default: table on a terminal, else markdown]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<CapabilitiesFormat>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorOptions {
+    #[command(flatten)]
+    pub(crate) backend: BackendOptions,
+    /// How it is printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  spawner conformance                               every case, for the default backend
+  spawner conformance --mechanism subreaper         for one mechanism
+  spawner conformance --case fork-storm --repeat 20 one case, twenty times
+  spawner conformance --list                        the cases, and what they prove
+
+Exit status: 0 where everything held, 1 where something failed, 125 where spawner itself did.")]
+pub(crate) struct ConformanceOptions {
+    #[command(flatten)]
+    pub(crate) backend: BackendOptions,
+    /// Only the cases whose name contains this; repeatable
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) case: Vec<String>,
+    /// List the cases in place of running them
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Run everything this often
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) repeat: u32,
+    /// How the result is printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: ReportFormat,
+}
+
+// The values below have plain comments: with their own help, clap's pages are twice as long.
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    // For people
+    Text,
+    // For programs
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CapabilitiesFormat {
+    // A table of plain text
+    Table,
+    // The page capabilities.md
+    Markdown,
+    // For programs
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnLeak {
+    // Say so
+    Report,
+    // Say so, and exit with 123
+    Fail,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    // Where it makes sense
+    Auto,
+    // Always; it is an error where standard input is no terminal
+    Always,
+    // Never
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Document {
+    // What `run --report-format json` writes
+    Report,
+    // What `capabilities --format json` prints
+    Capabilities,
+    // What names a task to another process
+    Task,
+    // What `doctor --format json` prints
+    Doctor,
+    // What `conformance --format json` prints
+    Conformance,
+}

@@ -1,0 +1,60 @@
+//! The program: what is written on the command line, and what comes of it.
+
+mod args;
+mod capabilities;
+mod completions;
+pub(crate) mod conformance;
+mod doctor;
+mod failure;
+mod log;
+mod out;
+mod run;
+mod say;
+mod schema;
+mod status;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use self::args::{Arguments, Command};
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return ExitCode::from(complain(&error)),
+    };
+    let done = log::start(arguments.verbose).and_then(|()| match arguments.command {
+        Command::Run(options) => run::run(&options),
+        Command::Capabilities(options) => capabilities::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
+        Command::Conformance(options) => conformance::run(options),
+        Command::Completions { shell } => completions::run(shell),
+        Command::Schema { document } => schema::run(document),
+    });
+    ExitCode::from(match done {
+        Ok(status) => status,
+        Err(failure) => {
+            failure.say();
+            failure.status
+        }
+    })
+}
+
+/// Shows clap's complaint as ours, or the help that was asked for.
+fn complain(error: &clap::Error) -> u8 {
+    let text = error.render();
+    if error.use_stderr() {
+        say::raw(&text.ansi().to_string().replacen("error:", "spawner:", 1));
+        return status::FAILED;
+    }
+    match out::print(&text.ansi().to_string()) {
+        Ok(()) => 0,
+        Err(failure) => {
+            failure.say();
+            failure.status
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The life of the one task that `run` runs.
+
+use std::time::Duration;
+
+use spawner::run::{Finished, exit_after_destroy};
+use spawner::{CleanupOutcome, Error, ErrorKind, Exit, Result, Spawner, Task, TaskSpec, Teardown};
+
+use super::stop::Stop;
+use super::terminal::Host;
+
+/// Starts the task, waits for its end, its timeout or the wish to stop, and destroys what it made.
+pub(super) async fn live(
+    spawner: &dyn Spawner,
+    spec: &TaskSpec,
+    stop: &mut impl Stop,
+    host: Option<Host>,
+) -> Result<Finished> {
+    let mut stopped = false;
+    let task = start(spawner, spec, stop, &mut stopped).await?;
+    let relay = match host {
+        Some(host) => match spawner.task_output(&task).await.and_then(|near| host.relay(near.terminal)) {
+            Ok(relay) => Some(relay),
+            Err(error) => return Err(undo(spawner, &task, error).await),
+        },
+        None => None,
+    };
+    let exit = if stopped { None } else { end(spawner, &task, spec.timeout, stop).await };
+    let cleanup = destroy(spawner, &task, &spec.teardown, stop, exit.is_none()).await;
+    if let Some(relay) = relay {
+        relay.finish().await;
+    }
+    let exit = match exit {
+        Some(exit) => exit,
+        None => exit_after_destroy(spawner, &task).await,
+    };
+    Ok(Finished { task, exit, cleanup })
+}
+
+/// Starts the task. The first wish to stop is heeded once it runs; a second one gives the start up.
+async fn start(
+    spawner: &dyn Spawner,
+    spec: &TaskSpec,
+    stop: &mut impl Stop,
+    stopped: &mut bool,
+) -> Result<Task> {
+    let mut started = spawner.spawn_task(spec);
+    loop {
+        tokio::select! {
+            biased;
+            task = &mut started => return task,
+            () = stop.wished() => {
+                if *stopped {
+                    let program = spec.argv[0].to_string_lossy().into_owned();
+                    return Err(Error::new(ErrorKind::TimedOut, "start", program).because("interrupted twice"));
+                }
+                *stopped = true;
+            }
+        }
+    }
+}
+
+/// The task runs and cannot be served: ends it at once.
+async fn undo(spawner: &dyn Spawner, task: &Task, error: Error) -> Error {
+    error.with_cleanup(spawner.destroy_task(task, &Teardown::at_once()).await)
+}
+
+/// How the task's main process ended; `None` where it is to be stopped.
+async fn end(
+    spawner: &dyn Spawner,
+    task: &Task,
+    timeout: Option<Duration>,
+    stop: &mut impl Stop,
+) -> Option<Exit> {
+    let too_long = async {
+        match timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        exit = spawner.wait_task(task) => Some(exit.unwrap_or_else(|error| Exit::Lost { why: error.to_string() })),
+        () = stop.wished() => None,
+        () = too_long => Some(Exit::TimedOut),
+    }
+}
+
+/// Destroys the task by the ladder; the second wish to stop, `asked` being the first, skips the grace.
+async fn destroy(
+    spawner: &dyn Spawner,
+    task: &Task,
+    teardown: &Teardown,
+    stop: &mut impl Stop,
+    asked: bool,
+) -> CleanupOutcome {
+    let impatient = async {
+        if !asked {
+            stop.wished().await;
+        }
+        stop.wished().await;
+    };
+    tokio::select! {
+        biased;
+        outcome = spawner.destroy_task(task, teardown) => return outcome,
+        () = impatient => {}
+    }
+    spawner.destroy_task(task, &Teardown::at_once().deadline(teardown.deadline)).await
+}
+
+#[cfg(test)]
+mod tests;

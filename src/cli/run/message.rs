@@ -1,0 +1,63 @@
+//! What is said about a finished task: nothing, if all went well.
+
+use spawner::run::Finished;
+use spawner::{CleanupOutcome, Exit, Resource, ResourceKind, TaskSpec, Verdict};
+
+/// How many things are named in one line.
+const NAMED: usize = 10;
+
+/// The lines to say.
+pub(super) fn about(finished: &Finished, spec: &TaskSpec) -> Vec<String> {
+    let Finished { exit, cleanup, .. } = finished;
+    let mut lines = Vec::new();
+    match exit {
+        Exit::TimedOut => {
+            let timeout = spec.timeout.unwrap_or_default();
+            lines.push(format!("the task was ended, since it ran longer than {timeout:?}"));
+        }
+        Exit::OutOfMemory => lines.push("the task was ended by the kernel, since its memory ran out".into()),
+        Exit::Lost { why } => lines.push(format!("nobody can say how the task ended: {why}")),
+        Exit::Exited { .. } | Exit::Signalled { .. } => {}
+    }
+    lines.extend(left_behind(cleanup));
+    if !cleanup.is_clean() {
+        lines.push(cleanup.to_string());
+    }
+    lines
+}
+
+/// What was still running after the task had ended.
+fn left_behind(cleanup: &CleanupOutcome) -> Option<String> {
+    let (listed, total) = (cleanup.left_behind(), cleanup.left_behind_total());
+    let first = listed.first()?;
+    let one_kind = listed.iter().all(|resource| resource.kind == first.kind);
+    let noun = if one_kind { noun(first.kind, total) } else { "things" };
+    let mut names: Vec<String> = listed.iter().take(NAMED).map(name).collect();
+    if total > names.len() {
+        names.push(format!("and {} more", total - names.len()));
+    }
+    let (was, has) = if total == 1 { ("was", "has") } else { ("were", "have") };
+    let fate = match cleanup.verdict() {
+        Verdict::Clean => format!(" and {has} been destroyed"),
+        Verdict::Leaked | Verdict::Unverified => String::new(),
+    };
+    Some(format!("{total} {noun} {was} left behind{fate}: {}", names.join(", ")))
+}
+
+fn noun(kind: ResourceKind, count: usize) -> &'static str {
+    match (kind, count) {
+        (ResourceKind::Process, 1) => "process",
+        (ResourceKind::Process, _) => "processes",
+        (ResourceKind::Container, 1) => "container",
+        (ResourceKind::Container, _) => "containers",
+        (_, 1) => "thing",
+        (_, _) => "things",
+    }
+}
+
+fn name(resource: &Resource) -> String {
+    match &resource.name {
+        Some(name) => format!("{} ({})", name.escape_debug(), resource.id),
+        None => resource.id.clone(),
+    }
+}

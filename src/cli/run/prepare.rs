@@ -1,0 +1,84 @@
+//! What has to be right before anything is started.
+
+use std::ffi::{OsStr, OsString};
+
+use spawner::{Backends, Limits, Spawner, Support, TaskSpec, Teardown};
+
+use crate::cli::args::RunOptions;
+use crate::cli::failure::Failure;
+use crate::cli::values::Requirement;
+
+/// Whether the backend gives all that is required of it.
+pub(super) fn meet(
+    required: &[Requirement],
+    spawner: &dyn Spawner,
+    backends: &Backends,
+) -> Result<(), Failure> {
+    for &Requirement { capability, level } in required {
+        let support = spawner.capabilities().get(capability);
+        if support.level() >= level {
+            continue;
+        }
+        let why = match support {
+            Support::Guaranteed { by } => by,
+            Support::BestEffort { caveat, .. } => caveat,
+            Support::Unsupported { why } => why,
+        };
+        let declared = list(&backends.promising(capability, level));
+        return Err(Failure::new(format!(
+            "cannot start the task with backend `{}`: {capability} is required as {level}, and here it is {}: \
+             {why}; as {level} it is declared by {declared}",
+            spawner.name(),
+            support.level(),
+        )));
+    }
+    Ok(())
+}
+
+/// Backends and their mechanisms, for a message.
+pub(super) fn list(found: &[(&str, &str)]) -> String {
+    if found.is_empty() {
+        return "none of the configured backends".into();
+    }
+    let names: Vec<_> = found.iter().map(|(name, mechanism)| format!("`{name}` ({mechanism})")).collect();
+    names.join(", ")
+}
+
+/// What is to be run.
+pub(super) fn spec(options: &RunOptions) -> Result<TaskSpec, Failure> {
+    let mut spec = TaskSpec::new(options.command.iter().cloned());
+    for assignment in &options.env {
+        let (name, value) = split(assignment)?;
+        spec.env.changes.insert(name, Some(value));
+    }
+    spec.env.inherit = !options.env_clear;
+    spec.cwd.clone_from(&options.cwd);
+    spec.limits = Limits { memory: options.memory, pids: options.pids, cpus: options.cpus };
+    spec.timeout = options.timeout;
+    let usual = Teardown::default();
+    spec.teardown.grace = options.grace.unwrap_or(usual.grace);
+    spec.teardown.linger = options.linger.unwrap_or(usual.linger);
+    Ok(spec)
+}
+
+/// Splits `NAME=VALUE`, whose bytes need not be text.
+fn split(assignment: &OsStr) -> Result<(OsString, OsString), Failure> {
+    let bad = || {
+        let shown = assignment.to_string_lossy();
+        Failure::new(format!("cannot set the variable `{shown}`: write `--env NAME=VALUE`"))
+    };
+    let bytes = assignment.as_encoded_bytes();
+    let at = bytes.iter().position(|&byte| byte == b'=').filter(|&at| at > 0).ok_or_else(bad)?;
+    Ok((text(&bytes[..at]), text(&bytes[at + 1..])))
+}
+
+#[cfg(unix)]
+fn text(bytes: &[u8]) -> OsString {
+    use std::os::unix::ffi::OsStrExt as _;
+    OsStr::from_bytes(bytes).to_owned()
+}
+
+#[cfg(not(unix))]
+fn text(bytes: &[u8]) -> OsString {
+    String::from_utf8_lossy(bytes).into_owned().into()
+}

@@ -1,0 +1,123 @@
+//! Where the report goes, and what it looks like.
+//!
+//! The way there is opened before the task starts, so that a path that cannot be written is said first. A
+//! file is written beside its place and renamed into it at the end: it is never seen half-written.
+
+mod text;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use spawner::{Error, ErrorKind, Report};
+use tempfile::NamedTempFile;
+
+use crate::cli::args::ReportFormat;
+use crate::cli::failure::Failure;
+use crate::cli::out;
+
+/// An open way for the report.
+pub(super) enum Destination {
+    /// Our standard output, after the task has ended.
+    Stdout,
+    /// A device, a pipe or an open file: written as it is.
+    Direct(File, PathBuf),
+    /// A file that does not exist yet under its name.
+    Beside(NamedTempFile<File>, PathBuf),
+}
+
+impl Destination {
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        if path == Path::new("-") {
+            return Ok(Self::Stdout);
+        }
+        let failed = |error| Error::io("open the report", path.display().to_string(), error);
+        if names_a_descriptor(path) {
+            let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
+            return Ok(Self::Direct(file, path.to_owned()));
+        }
+        match fs::metadata(path) {
+            Ok(there) if there.is_dir() => {
+                Err(Error::new(ErrorKind::Io, "open the report", path.display().to_string())
+                    .because("it is a folder")
+                    .hint("name a file in it"))
+            }
+            Ok(there) if !there.is_file() => Ok(Self::Direct(open_special(path)?, path.to_owned())),
+            // Renaming must replace what a link points to, not the link.
+            Ok(_) => Self::beside(fs::canonicalize(path).map_err(failed)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::beside(path.to_owned()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn beside(path: PathBuf) -> Result<Self, Error> {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        // As any new file: the umask decides who may read it.
+        let create = |path: &Path| OpenOptions::new().write(true).create_new(true).open(path);
+        match tempfile::Builder::new().prefix(".spawner-report-").make_in(folder, create) {
+            Ok(file) => Ok(Self::Beside(file, path)),
+            Err(error) => Err(Error::io("open the report", path.display().to_string(), error)),
+        }
+    }
+
+    /// Writes the report. Where that fails, nothing of it is left lying about.
+    pub(super) fn write(self, report: &Report, format: ReportFormat) -> Result<(), Failure> {
+        let text = match format {
+            ReportFormat::Text => text::render(report),
+            ReportFormat::Json => out::json(report)?,
+        };
+        let failed = |path: &Path, error| Error::io("write the report", path.display().to_string(), error);
+        match self {
+            Self::Stdout => {
+                let mut stdout = io::stdout().lock();
+                let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+                written.map_err(|error| Error::io("write the report to", "standard output", error))?;
+            }
+            Self::Direct(mut file, path) => {
+                file.write_all(text.as_bytes()).map_err(|error| failed(&path, error))?;
+            }
+            Self::Beside(mut file, path) => {
+                file.as_file_mut().write_all(text.as_bytes()).map_err(|error| failed(&path, error))?;
+                file.persist(&path).map_err(|error| failed(&path, error.error))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the path means one of our open descriptors: a file that others write to as well, at its end.
+fn names_a_descriptor(path: &Path) -> bool {
+    let standard = ["/dev/stdout", "/dev/stderr", "/dev/stdin"];
+    standard.into_iter().any(|name| path == Path::new(name))
+        || ["/dev/fd", "/proc/self/fd"].into_iter().any(|folder| path.parent() == Some(Path::new(folder)))
+}
+
+/// Opens a device, or a pipe that somebody reads; does not wait for a reader.
+#[cfg(unix)]
+fn open_special(path: &Path) -> Result<File, Error> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let name = path.display().to_string();
+    match OpenOptions::new().write(true).custom_flags(nonblocking).open(path) {
+        Ok(file) => {
+            // It is ours alone, so that nobody else is surprised that it waits again.
+            rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::empty())
+                .map_err(|error| Error::io("open the report", name, error.into()))?;
+            Ok(file)
+        }
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
+            Err(Error::io("open the report", name, error).hint("nobody reads it: start its reader first"))
+        }
+        Err(error) => Err(Error::io("open the report", name, error)),
+    }
+}
+
+#[cfg(not(unix))]
+fn open_special(path: &Path) -> Result<File, Error> {
+    let opened = OpenOptions::new().write(true).open(path);
+    opened.map_err(|error| Error::io("open the report", path.display().to_string(), error))
+}

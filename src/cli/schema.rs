@@ -1,0 +1,17 @@
+//! `spawner schema`.
+
+use super::args::Document;
+use super::failure::Failure;
+use super::{capabilities, doctor, out};
+
+pub(crate) fn run(document: Document) -> Result<u8, Failure> {
+    let schema = match document {
+        Document::Report => spawner::Report::json_schema(),
+        Document::Capabilities => schemars::schema_for!(capabilities::Document),
+        Document::Task => schemars::schema_for!(spawner::TaskRecord),
+        Document::Conformance => spawner_conformance::Results::json_schema(),
+        Document::Doctor => schemars::schema_for!(doctor::Document),
+    };
+    out::print_json(&schema)?;
+    Ok(0)
+}

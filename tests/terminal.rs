@@ -1,0 +1,241 @@
+//! Programs that need the terminal work, in a real one: tmux plays the person and shows the screen.
+
+mod common;
+
+use std::process::Command;
+
+use common::{LIMIT, alive, eventually, folder, mark};
+
+/// A terminal with a shell in it, in a tmux server of its own, which ends with this.
+struct Screen {
+    folder: tempfile::TempDir,
+}
+
+impl Screen {
+    fn open() -> Self {
+        let screen = Self { folder: folder() };
+        let started = screen.tmux(&["new-session", "-d", "-x", "80", "-y", "24", "bash --norc --noprofile"]);
+        assert!(started.is_some(), "these tests need tmux: install it (`apt-get install tmux`)");
+        let bin = env!("CARGO_BIN_EXE_spawner");
+        screen.line(&format!(
+            "PS1='outer$ ' XDG_CONFIG_HOME=/nonexistent; spawner() {{ {bin} \"$@\"; }}; clear"
+        ));
+        screen.shows("outer$");
+        screen
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> Option<String> {
+        let mut tmux = Command::new("tmux");
+        tmux.arg("-S").arg(self.folder.path().join("socket")).args(["-f", "/dev/null"]).args(arguments);
+        tmux.env_remove("TMUX").env("TERM", "xterm");
+        let output = tmux.output().ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Types these keys, as tmux names them.
+    fn keys(&self, keys: &[&str]) {
+        self.tmux(&[&["send-keys"], keys].concat()).expect("tmux takes the keys");
+    }
+
+    /// Types a line.
+    fn line(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]).expect("tmux takes the text");
+        self.keys(&["Enter"]);
+    }
+
+    fn text(&self) -> String {
+        self.tmux(&["capture-pane", "-p"]).expect("tmux shows the screen")
+    }
+
+    /// Waits until one line of the screen, without blanks at its end, is or begins with this.
+    #[track_caller]
+    fn shows(&self, start: &str) {
+        let there = || self.text().lines().any(|line| line.starts_with(start));
+        if eventually(|| Some(()).filter(|()| there())).is_none() {
+            panic!("`{start}` was not shown within {LIMIT:?}:\n{}", self.text());
+        }
+    }
+
+    /// Whether the outer terminal is as a shell's command finds it: with echo, and line by line.
+    #[track_caller]
+    fn is_restored(&self) {
+        self.line("clear; stty -a | tr ' ' '\\n' | grep -xE -e '-?(icanon|echo|isig|opost)[;]?' | sort | xargs; echo end");
+        self.shows("end");
+        self.shows("echo icanon isig opost");
+    }
+}
+
+/// The pid of the program, among the processes with this argument.
+fn program_of(mark: &str) -> String {
+    let called = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    let ours = alive(mark);
+    let program = ours.iter().find(|pid| called(pid).is_ok_and(|name| name == "spawner\n"));
+    program.expect("the program is there").to_string()
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // The outcome is not ours to judge: a test that failed may have ended the server.
+        drop(self.tmux(&["kill-server"]));
+    }
+}
+
+#[test]
+fn a_task_has_a_terminal_of_its_own_with_the_size_of_ours() {
+    let screen = Screen::open();
+    screen.line("spawner run -- sh -c 'test -t 0 && test -t 1 && test -t 2 && tty < /dev/tty && stty size'; echo status $?");
+    screen.shows("24 80");
+    screen.shows("status 0");
+    screen.is_restored();
+}
+
+#[test]
+fn the_task_learns_of_a_new_size() {
+    let screen = Screen::open();
+    screen.line("spawner run -- bash -c 'trap \"stty size\" WINCH; echo ready; while :; do read -t 1; done'; s=$?; echo; echo status $s");
+    screen.shows("ready");
+    screen.tmux(&["resize-window", "-x", "100", "-y", "30"]).unwrap();
+    screen.shows("30 100");
+    screen.keys(&["C-c"]);
+    screen.shows("status 130");
+    screen.is_restored();
+}
+
+#[test]
+fn control_c_goes_to_the_task_and_control_z_to_its_jobs() {
+    let screen = Screen::open();
+    let mark = mark();
+    screen.line("spawner run -- env PS1='inner$ ' bash --norc --noprofile -i; echo status $?");
+    screen.shows("inner$");
+    screen.line(&format!("clear; sleep {mark}"));
+    eventually(|| Some(()).filter(|()| !alive(&mark).is_empty())).expect("the sleep is there");
+    screen.keys(&["C-z"]);
+    screen.shows("[1]+  Stopped");
+    screen.line("fg");
+    screen.keys(&["C-c"]);
+    eventually(|| Some(()).filter(|()| alive(&mark).is_empty())).expect("Ctrl-C ends the sleep");
+    screen.line("clear; echo still here");
+    screen.shows("still here");
+    screen.keys(&["C-d"]);
+    screen.shows("status 0");
+    screen.is_restored();
+}
+
+#[test]
+fn control_c_ends_a_task_that_is_one_program() {
+    let screen = Screen::open();
+    let mark = mark();
+    // What it says is shown by us, so the terminal is joined by then.
+    screen.line(&format!("spawner run -- sh -c 'echo ready; exec sleep {mark}'; s=$?; echo; echo status $s"));
+    screen.shows("ready");
+    screen.keys(&["C-c"]);
+    screen.shows("status 130");
+    screen.is_restored();
+}
+
+#[test]
+fn an_editor_works() {
+    let screen = Screen::open();
+    let file = screen.folder.path().join("text");
+    let editor = ["vim", "vi", "nano"].into_iter().find(|name| {
+        Command::new("sh").args(["-c", &format!("command -v {name}")]).output().unwrap().status.success()
+    });
+    match editor.expect("this test needs an editor: install one (`apt-get install vim-tiny`)") {
+        "nano" => {
+            screen.line(&format!("spawner run -- nano {}; echo status $?", file.display()));
+            screen.shows("^G");
+            screen.keys(&["h", "i", "C-o", "Enter", "C-x"]);
+        }
+        vi => {
+            screen.line(&format!("spawner run -- {vi} -u NONE {}; echo status $?", file.display()));
+            screen.shows("~");
+            screen.keys(&["i", "h", "i", "Escape"]);
+            screen.line(":wq");
+        }
+    }
+    screen.shows("status 0");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "hi\n");
+    screen.is_restored();
+}
+
+#[test]
+fn top_works() {
+    let screen = Screen::open();
+    screen.line("spawner run -- top; echo status $?");
+    screen.shows("top - ");
+    screen.keys(&["q"]);
+    screen.shows("status 0");
+    screen.is_restored();
+}
+
+#[test]
+fn the_terminal_is_restored_when_a_signal_ends_it() {
+    for signal in ["TERM", "HUP", "QUIT"] {
+        let screen = Screen::open();
+        let mark = mark();
+        screen.line(&format!("spawner run -- sleep {mark}; echo status $?"));
+        eventually(|| Some(()).filter(|()| alive(&mark).len() > 1)).expect("the sleep is there");
+        assert!(
+            Command::new("kill")
+                .args([&format!("-{signal}"), &program_of(&mark)])
+                .status()
+                .unwrap()
+                .success()
+        );
+        screen.shows("status 143");
+        screen.is_restored();
+    }
+}
+
+#[test]
+fn the_program_can_be_stopped_and_continued() {
+    let screen = Screen::open();
+    let mark = mark();
+    screen.line(&format!("spawner run -- sh -c 'read line; echo got $line' {mark}; echo status $?"));
+    eventually(|| Some(()).filter(|()| alive(&mark).len() > 1)).expect("the task is there");
+    let pid = program_of(&mark);
+    assert!(Command::new("kill").args(["-TSTP", &pid]).status().unwrap().success());
+    screen.shows("[1]+  Stopped");
+    screen.is_restored();
+    screen.line("clear; fg");
+    screen.shows(env!("CARGO_BIN_EXE_spawner"));
+    screen.line("word");
+    screen.shows("got word");
+    screen.is_restored();
+}
+
+#[test]
+fn a_background_job_leaves_the_terminal_alone_until_it_is_in_front() {
+    let screen = Screen::open();
+    screen.line("spawner run -- sh -c 'read line; echo got $line' & sleep 0.1; clear; echo typed");
+    screen.shows("typed");
+    screen.line("echo to the shell");
+    screen.shows("to the shell");
+    screen.line("fg");
+    screen.line("word");
+    screen.shows("got word");
+    screen.is_restored();
+}
+
+#[test]
+fn a_pager_behind_a_pipe_keeps_its_keys() {
+    let screen = Screen::open();
+    screen.line("spawner run -- seq 200 | less; echo status $?");
+    screen.shows(":");
+    screen.keys(&["G"]);
+    screen.shows("200");
+    screen.keys(&["q"]);
+    screen.shows("status 0");
+    screen.is_restored();
+}
+
+#[test]
+fn the_last_words_are_shown() {
+    let screen = Screen::open();
+    screen.line("clear; spawner run -- sh -c 'seq 5000; echo last words'; echo status $?");
+    screen.shows("status 0");
+    let text = screen.text();
+    let lines: Vec<_> = text.lines().collect();
+    let at = lines.iter().position(|line| *line == "status 0").unwrap();
+    assert_eq!(lines[at - 2..at], ["5000", "last words"], "{text}");
+}
