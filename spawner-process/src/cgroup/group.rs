@@ -51,14 +51,6 @@ impl Group {
         self.events.as_fd()
     }
 
-    /// Whether the kernel has what this crate needs of a group: `cgroup.kill` (Linux 5.14).
-    pub(crate) fn check(&self) -> io::Result<()> {
-        self.is_empty()?;
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        rustix::fs::open(self.path.join("cgroup.kill"), flags, Mode::empty())?;
-        Ok(())
-    }
-
     /// Whether no process is in it or below it.
     pub(crate) fn is_empty(&self) -> io::Result<bool> {
         let mut buffer = [0u8; 128];

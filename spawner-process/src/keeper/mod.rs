@@ -43,6 +43,8 @@ pub(crate) struct Keeper {
     /// What its children run on until they execute.
     stack: Stack,
     index: u64,
+    /// The process that forked this one.
+    supervisor: Option<rustix::process::Pid>,
     /// How many tasks there have been.
     tasks: u64,
     life: Option<Life>,
@@ -76,6 +78,7 @@ impl Keeper {
             obstacle: SharedWord::new()?,
             stack: Stack::new(),
             index,
+            supervisor: rustix::process::getppid(),
             tasks: 0,
             life: None,
             told_empty: false,
@@ -225,9 +228,17 @@ impl Keeper {
             Some(life) => life.remove_limits(),
             None => Ok(()),
         };
-        match &self.group {
-            Some(Ok(group)) => group.remove().and(removed),
-            _ => removed,
+        let group = match &self.group {
+            Some(Ok(group)) => group.remove(),
+            _ => Ok(()),
+        };
+        if let (Some(parent), true) = (&self.set_up.group, self.supervisor != rustix::process::getppid()) {
+            // Nobody else is left to remove it. Where other keepers still have groups in it, the last of them
+            // succeeds.
+            if let Err(error) = std::fs::remove_dir(parent) {
+                tracing::trace!(%error, "the harness's group is still in use");
+            }
         }
+        removed.and(group)
     }
 }
