@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::PathBuf;
 
-use crate::soon as spawner_process_soon;
 use spawner_core::{Capabilities, Capability, Error, ErrorKind, Level, Result, Spawner};
 
 /// Declares every kind of backend once. A line is: the variant, the name of the kind, the crate, its
-/// spawner and its configuration. Each crate has the same shape: `Spawner::new(name, config)`,
+/// spawner and its configuration. Each crate has the same shape: `Spawner::named(name, config)`,
 /// `Spawner::shutdown(self)`, `declared()`, `Config::declared(&self)`.
 macro_rules! backends {
     ($( #[$gate:meta] $variant:ident, $name:literal, $module:ident, $spawner:ident, $config:ident; )*) => {
@@ -67,7 +66,7 @@ macro_rules! backends {
                 match *self { $(
                     #[$gate]
                     Self::$variant(ref config) => {
-                        $module::$spawner::new(config.clone()).map(|spawner| Backend::$variant(spawner.named(name)))
+                        $module::$spawner::named(name, config.clone()).map(Backend::$variant)
                     }
                 )* }
             }
@@ -99,7 +98,7 @@ macro_rules! backends {
 }
 
 backends! {
-    #[cfg(feature = "process")] Process, "process", spawner_process_soon, ProcessSpawner, ProcessConfig;
+    #[cfg(feature = "process")] Process, "process", spawner_process, ProcessSpawner, ProcessConfig;
 }
 
 /// What one mechanism of one kind of backend promises, on a host that gives it all it needs.

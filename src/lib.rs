@@ -22,14 +22,9 @@ pub mod backends;
 pub mod config;
 #[doc(hidden)]
 pub mod names;
-mod soon;
 
 pub use backends::{Backend, Backends, Kind, Promise, Settings};
 pub use spawner_core::*;
 
 #[cfg(feature = "process")]
-pub mod process {
-    //! The process backend.
-    pub use crate::soon::ProcessSpawner;
-    pub use spawner_process::*;
-}
+pub use spawner_process as process;

@@ -1,9 +1,15 @@
 //! The program `spawner`.
+#![allow(unsafe_code)] // One call: only `main` can know that there is one thread yet.
 
 mod cli;
 
 fn main() -> std::process::ExitCode {
-    // Here, before any thread and before anything large is in memory, is the place to fork the supervisor.
     spawner_conformance::serve_if_asked(cli::conformance::make);
+    if std::env::args_os().nth(1).is_some_and(|command| command == "run") {
+        // SAFETY: this is the top of `main`, and nothing before it has started a thread.
+        if let Err(error) = unsafe { spawner::process::fork_supervisor() } {
+            return cli::fail(error);
+        }
+    }
     cli::main()
 }

@@ -218,6 +218,20 @@ fn a_background_job_leaves_the_terminal_alone_until_it_is_in_front() {
 }
 
 #[test]
+fn a_terminal_that_goes_away_ends_the_task() {
+    for background in ["", " &"] {
+        let screen = Screen::open();
+        let mark = mark();
+        screen
+            .line(&format!("spawner run -- sh -c 'echo ready; read line; sleep {mark}' {mark}{background}"));
+        screen.shows("ready");
+        drop(screen);
+        let gone = || Some(()).filter(|()| alive(&mark).is_empty());
+        assert!(eventually(gone).is_some(), "it lives on without its terminal{background}");
+    }
+}
+
+#[test]
 fn a_pager_behind_a_pipe_keeps_its_keys() {
     let screen = Screen::open();
     screen.line("spawner run -- seq 200 | less; echo status $?");

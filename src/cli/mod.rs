@@ -9,6 +9,7 @@ mod failure;
 mod log;
 mod out;
 mod run;
+mod runtime;
 mod say;
 mod schema;
 mod status;
@@ -41,6 +42,13 @@ pub(crate) fn main() -> ExitCode {
             failure.status
         }
     })
+}
+
+/// Ends the program with an error.
+pub(crate) fn fail(error: spawner::Error) -> ExitCode {
+    let failure = failure::Failure::from(error);
+    failure.say();
+    ExitCode::from(failure.status)
 }
 
 /// Shows clap's complaint as ours, or the help that was asked for.

@@ -35,7 +35,7 @@ pub(super) fn render(entries: &[Entry]) -> String {
         put(&mut page, &format!("\n### {capability}\n\n{}", capability.promise()));
         let proofs = proofs_of(capability);
         if !proofs.is_empty() {
-            put(&mut page, &format!("\nProved by {}.", proofs.join(", ")));
+            put(&mut page, &format!("\nProved by `{}`.", proofs.join("`, `")));
         }
     }
     page

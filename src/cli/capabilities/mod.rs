@@ -5,11 +5,11 @@ mod table;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use spawner::{Backends, Capabilities, Capability, Error, Kind, Promise, Support};
+use spawner::{Backends, Capabilities, Capability, Kind, Promise, Support};
 
 use super::args::{BackendOptions, CapabilitiesFormat, CapabilitiesOptions};
 use super::failure::Failure;
-use super::out;
+use super::{out, runtime};
 
 /// What `spawner capabilities --format json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -124,8 +124,7 @@ fn entries(options: &BackendOptions, probe: bool) -> Result<Vec<Entry>, Failure>
 /// Asks this host's backend.
 fn probed(backends: &Backends, options: &BackendOptions) -> Result<Entry, Failure> {
     let backend = backends.open_with(options.backend.as_deref(), options.mechanism.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::io("start", "the event loop", error))?;
+    let runtime = runtime::current_thread()?;
     runtime.block_on(async {
         let check = backend.check().await;
         let (name, capabilities) = (backend.name().to_owned(), answers(backend.capabilities()));

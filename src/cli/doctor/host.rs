@@ -43,15 +43,15 @@ pub(super) fn user() -> Finding {
     }
 }
 
-/// Whether a process can become the one to which orphans fall, and be told of them.
+/// Whether the kernel lists the children of a process, to a keeper that ends them.
 #[cfg(target_os = "linux")]
-pub(super) fn subreaper() -> Finding {
+pub(super) fn children() -> Finding {
     match std::fs::read_to_string("/proc/thread-self/children") {
-        Ok(_) => Finding::ok("subreaper", "orphans fall to the task's keeper; the kernel lists them"),
+        Ok(_) => Finding::ok("children", "the kernel lists those of a process"),
         Err(error) => Finding::limited(
-            "subreaper",
-            format!("orphans fall to the task's keeper; /proc/thread-self/children: {error}"),
-            "works by a slower walk over /proc; a kernel with CONFIG_PROC_CHILDREN lists them",
+            "children",
+            format!("/proc/thread-self/children: {error}"),
+            "a slower walk over /proc serves; a kernel with CONFIG_PROC_CHILDREN lists them",
         ),
     }
 }

@@ -1,23 +1,20 @@
 //! `spawner doctor`: what this host offers, what is missing, and how to get it.
 
-#[cfg(target_os = "linux")]
-mod cgroup;
 mod finding;
 mod host;
+mod mechanisms;
 #[cfg(target_os = "linux")]
 mod mounts;
-#[cfg(target_os = "linux")]
-mod namespaces;
 mod text;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use spawner::{Backends, Error};
+use spawner::Backends;
 
 use self::finding::Finding;
 use super::args::{BackendOptions, DoctorOptions, ReportFormat};
 use super::failure::Failure;
-use super::{out, status};
+use super::{out, runtime, status};
 
 /// What `spawner doctor --format json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -60,14 +57,13 @@ pub(crate) fn run(options: &DoctorOptions) -> Result<u8, Failure> {
 }
 
 fn findings() -> Vec<Finding> {
-    let mut all = vec![host::kernel(), host::user()];
+    let mut all = vec![host::kernel(), host::user(), host::files(), host::processes(), host::terminal()];
     #[cfg(target_os = "linux")]
     {
         let mounts = mounts::all();
-        all.extend(cgroup::findings(&mounts));
-        all.extend([host::subreaper(), namespaces::pid(), host::pidfd(), mounts::proc(&mounts)]);
+        all.extend([host::pidfd(), host::children(), mounts::proc(&mounts), mounts::groups(&mounts)]);
     }
-    all.extend([host::files(), host::processes(), host::terminal()]);
+    all.extend(mechanisms::findings());
     all
 }
 
@@ -81,8 +77,7 @@ fn chosen(options: &BackendOptions) -> Result<Chosen, Failure> {
         notes: Vec::new(),
         not_guaranteed: Vec::new(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::io("start", "the event loop", error))?;
+    let runtime = runtime::current_thread()?;
     let asked = runtime.block_on(async {
         let backend = backends.open_with(options.backend.as_deref(), options.mechanism.as_deref())?;
         let check = backend.check().await;

@@ -58,6 +58,24 @@ pub(super) fn proc(mounts: &[Mount]) -> Finding {
     }
 }
 
+/// Where control groups are.
+pub(super) fn groups(mounts: &[Mount]) -> Finding {
+    let second = mounts.iter().find(|mount| mount.kind == "cgroup2");
+    let first: Vec<_> = ["memory", "pids", "cpu"]
+        .into_iter()
+        .filter(|name| mounts.iter().any(|mount| mount.kind == "cgroup" && mount.has(name)))
+        .collect();
+    let Some(second) = second else {
+        let remedy = "mount it: `mount -t cgroup2 none /sys/fs/cgroup`; till then, `auto` uses the subreaper";
+        return Finding::missing("cgroups", "version 2 is not mounted", remedy);
+    };
+    let mut detail = format!("version 2 at {}", second.point);
+    if !first.is_empty() {
+        detail = format!("{detail}; version 1 has the controllers {}", first.join(", "));
+    }
+    Finding::ok("cgroups", detail)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ use self::stop::Signals;
 use self::terminal::Host;
 use super::args::{OnLeak, RunOptions};
 use super::failure::Failure;
-use super::{say, status};
+use super::{runtime, say, status};
 
 pub(crate) fn run(options: &RunOptions) -> Result<u8, Failure> {
     let backends = Backends::locate(options.backend.config.as_deref())?;
@@ -27,8 +27,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<u8, Failure> {
     let host = terminal::host(options.terminal, &mut spec, &*backend)?;
     let report = options.report.as_deref().map(Destination::open).transpose()?;
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::io("start", "the event loop", error))?;
+    let runtime = runtime::current_thread()?;
     runtime.block_on(async {
         let lived = live(&backend, &spec, host).await;
         let done = match lived {

@@ -27,6 +27,10 @@ impl Tty {
             if ours() {
                 return Ok(());
             }
+            // A terminal that is gone stays ready, and would be looked at again and again.
+            if ready.ready().is_read_closed() {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
             ready.clear_ready();
         }
     }
