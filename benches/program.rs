@@ -15,7 +15,12 @@ fn life_of_true(criterion: &mut Criterion) {
         return;
     }
     let mut peer = || run(Command::new("bwrap").args(bubblewrap));
-    common::alternate(criterion, "program around /bin/true", ("spawner run", &mut ours), ("bwrap", &mut peer));
+    common::alternate(
+        criterion,
+        "program around /bin/true",
+        ("spawner run", &mut ours),
+        ("bwrap", &mut peer),
+    );
 }
 
 fn run(command: &mut Command) {

@@ -51,9 +51,8 @@ impl Screen {
     #[track_caller]
     fn shows(&self, start: &str) {
         let there = || self.text().lines().any(|line| line.starts_with(start));
-        if eventually(|| Some(()).filter(|()| there())).is_none() {
-            panic!("`{start}` was not shown within {LIMIT:?}:\n{}", self.text());
-        }
+        let shown = eventually(|| Some(()).filter(|()| there())).is_some();
+        assert!(shown, "`{start}` was not shown within {LIMIT:?}:\n{}", self.text());
     }
 
     /// Whether the outer terminal is as a shell's command finds it: with echo, and line by line.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 
 /// Benchmarks `ours` and `peer` in turns: each sample of the one runs the other too, untimed.
-pub fn alternate(
+pub(crate) fn alternate(
     criterion: &mut Criterion,
     group: &str,
     (our_name, ours): (&str, &mut dyn FnMut()),
@@ -36,10 +36,13 @@ fn once(work: &mut dyn FnMut()) -> Duration {
 
 /// The ratio of the medians of 500 turns.
 fn ratio((our_name, ours): (&str, &mut dyn FnMut()), (peer_name, peer): (&str, &mut dyn FnMut())) -> String {
-    let (mut our_times, mut peer_times): (Vec<_>, Vec<_>) = (0..500).map(|_| (once(ours), once(peer))).unzip();
+    let (mut our_times, mut peer_times): (Vec<_>, Vec<_>) =
+        (0..500).map(|_| (once(ours), once(peer))).unzip();
     our_times.sort();
     peer_times.sort();
     let (our_median, peer_median) = (our_times[250], peer_times[250]);
     let ratio = our_median.as_secs_f64() / peer_median.as_secs_f64();
-    format!("ratio {our_name} ÷ {peer_name}: {ratio:.2} ({our_median:.2?} ÷ {peer_median:.2?}, medians of 500 turns)")
+    format!(
+        "ratio {our_name} ÷ {peer_name}: {ratio:.2} ({our_median:.2?} ÷ {peer_median:.2?}, medians of 500 turns)"
+    )
 }

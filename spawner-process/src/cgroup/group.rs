@@ -96,13 +96,12 @@ impl Group {
 
     /// Whether a task that could write to it left it as it was made, so that another task can have it.
     pub(crate) fn is_as_made(&self) -> io::Result<bool> {
-        let controls = match self.controls.get() {
-            Some(controls) => controls,
-            None => {
-                let open = |(name, value)| Ok((File::open(self.path.join(name))?, value));
-                let opened = AS_MADE.into_iter().map(open).collect::<io::Result<Vec<_>>>()?;
-                self.controls.get_or_init(|| opened)
-            }
+        let controls = if let Some(controls) = self.controls.get() {
+            controls
+        } else {
+            let open = |(name, value)| Ok((File::open(self.path.join(name))?, value));
+            let opened = AS_MADE.into_iter().map(open).collect::<io::Result<Vec<_>>>()?;
+            self.controls.get_or_init(|| opened)
         };
         for (file, value) in controls {
             let mut buffer = [0u8; 64];

@@ -87,16 +87,16 @@ impl Live {
     }
 
     /// What the keeper said about the end of this task, and not of a later one.
-    fn read(&self, state: &KeeperState) -> Option<Option<(Ended, Instant)>> {
+    fn read(&self, state: &KeeperState) -> Option<Heard> {
         if state.task != self.generation {
-            return Some(None);
+            return Some(Heard::OfAnother);
         }
-        state.ended.map(Some)
+        state.ended.map(|(ended, at)| Heard::Ended(ended, at))
     }
 
-    fn note_exit(&self, ended: Option<(Ended, Instant)>) -> Option<(Exit, Instant)> {
+    fn note_exit(&self, heard: Heard) -> Option<(Exit, Instant)> {
         let mut memo = self.memo();
-        if let (None, Some((ended, at))) = (&memo.exit, ended) {
+        if let (None, Heard::Ended(ended, at)) = (&memo.exit, heard) {
             memo.exit = Some((exit(ended), at));
         }
         memo.exit.clone()
@@ -157,6 +157,13 @@ impl Live {
             link.link.close();
         }
     }
+}
+
+/// What a keeper says of a main process.
+enum Heard {
+    Ended(Ended, Instant),
+    /// It is about another task by now; what there was to know of this one was noted before.
+    OfAnother,
 }
 
 fn exit(ended: Ended) -> Exit {

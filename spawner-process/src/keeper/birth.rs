@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
@@ -38,7 +38,7 @@ pub(super) struct Cradle {
 }
 
 impl Keeper {
-    pub(super) fn start(&mut self, start: &Start, streams: Vec<OwnedFd>) -> Result<Reply, Obstacle> {
+    pub(super) fn start(&mut self, start: &Start, streams: &[OwnedFd]) -> Result<Reply, Obstacle> {
         if self.life.is_some() {
             return Err(Obstacle::new(Step::Fork, libc::EBUSY, "its keeper has a task already"));
         }
@@ -80,7 +80,7 @@ impl Keeper {
     fn give_birth(
         &mut self,
         start: &Start,
-        streams: Vec<OwnedFd>,
+        streams: &[OwnedFd],
         limits: &mut Option<LimitGroups>,
     ) -> Result<(Life, Started), Obstacle> {
         let doors = limits.as_ref().map(LimitGroups::doors).unwrap_or_default();
@@ -142,7 +142,7 @@ impl Keeper {
 }
 
 impl Cradle {
-    fn new(start: &Start, streams: Vec<OwnedFd>, doors: Vec<PathBuf>) -> Result<Self, Obstacle> {
+    fn new(start: &Start, streams: &[OwnedFd], doors: Vec<PathBuf>) -> Result<Self, Obstacle> {
         let invalid = |what: &str| Obstacle::new(Step::Execute, libc::EINVAL, what);
         let strings =
             |list: &[Vec<u8>]| list.iter().cloned().map(CString::new).collect::<Result<Vec<_>, _>>();
@@ -234,7 +234,7 @@ impl Cradle {
 
     /// The descriptors that it needs until the program starts.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = i32> {
-        self.streams.iter().map(|stream| stream.as_raw_fd())
+        self.streams.iter().map(AsRawFd::as_raw_fd)
     }
 
     fn describe(&self, step: Step) -> String {

@@ -194,7 +194,7 @@ impl Keeper {
         }
         while let Some((request, descriptors)) = self.wire.next::<Request>()? {
             let number = request.number;
-            let reply = self.obey(request.order, descriptors);
+            let reply = self.obey(request.order, &descriptors);
             if self.wire.send(&Word::Reply(number, reply), Vec::new()).is_err() {
                 return self.harness_is_gone();
             }

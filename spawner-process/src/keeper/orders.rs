@@ -15,7 +15,7 @@ use crate::words::{Member, Order, Reply};
 
 impl Keeper {
     /// Carries out an order.
-    pub(super) fn obey(&mut self, order: Order, descriptors: Vec<OwnedFd>) -> Reply {
+    pub(super) fn obey(&mut self, order: Order, descriptors: &[OwnedFd]) -> Reply {
         if let Order::Start(start) = order {
             return self.start(&start, descriptors).unwrap_or_else(Reply::NotStarted);
         }
@@ -57,7 +57,11 @@ impl Keeper {
         let mut trouble = Vec::new();
         let Some(life) = &mut self.life else { return trouble };
         if !life.is_empty() {
-            return trouble;
+            let place = match &self.group {
+                Some(Ok(group)) => group.path().to_owned(),
+                _ => PathBuf::from("/proc"),
+            };
+            return vec![(place, Some("something of the task is still ending".to_owned()))];
         }
         let mut failed = |path: PathBuf, error: io::Error| trouble.push((path, Some(error.to_string())));
         if let Err(error) = life.reap_rest() {
