@@ -34,13 +34,18 @@ pub fn needed_by(spec: &TaskSpec) -> Vec<Capability> {
 }
 
 /// Checks a specification against what `backend` supports.
-pub(crate) fn admit<'a>(
+pub(crate) fn admit<'a, 'b>(
     backend: &str,
-    capabilities: &Capabilities,
+    capabilities: impl FnOnce() -> &'b Capabilities,
     spec: &'a TaskSpec,
 ) -> Result<Admitted<'a>> {
     sensible(spec)?;
-    for capability in needed_by(spec) {
+    let needed = needed_by(spec);
+    if needed.is_empty() {
+        return Ok(Admitted(spec));
+    }
+    let capabilities = capabilities();
+    for capability in needed {
         if let Support::Unsupported { why } = capabilities.get(capability) {
             return Err(refusal(backend, capability, why));
         }

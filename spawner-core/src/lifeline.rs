@@ -82,7 +82,7 @@ pub unsafe fn fork(role: &str, main: fn(OwnedFd) -> !) -> Result<Lifeline> {
 
 fn pair(role: &str) -> Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-        .map_err(|errno| Error::io("make a socket for the helper process", role, errno.into()))
+        .map_err(|errno| Error::io("make a socket for the helper of role", role, errno.into()))
 }
 
 /// For a constructor hook: runs `main` and never returns where this process was started as a helper in

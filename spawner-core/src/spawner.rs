@@ -59,7 +59,7 @@ pub trait Spawner: Send + Sync {
     /// * Cancel-safe: where the future is dropped, what was made is torn down too, and
     ///   [`Spawner::abandoned`] accounts for it.
     async fn spawn_task(&self, spec: &TaskSpec) -> Result<Task> {
-        let admitted = admit(self.name(), self.capabilities(), spec)?;
+        let admitted = admit(self.name(), || self.capabilities(), spec)?;
         self.start_task(admitted).await
     }
 

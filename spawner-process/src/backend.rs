@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use spawner_core::start::Ledger;
@@ -14,6 +14,7 @@ use spawner_core::{
     Rungs, Spawner, StartGuard, Task, TaskId, TaskRecord, TaskSpec, TaskState, TaskStreams, Teardown,
 };
 
+use crate::cgroup::Limiters;
 use crate::config::ProcessConfig;
 use crate::harness::keeper_link::KeeperLink;
 use crate::harness::keepers::Keepers;
@@ -24,7 +25,7 @@ use crate::harness::streams;
 use crate::obstacle;
 use crate::probe;
 use crate::proc;
-use crate::words::{Order, Reply, Start, Started};
+use crate::words::{Order, Reply, SetUp, Start, Started};
 
 /// The variable by which a task's processes are found when nothing else knows them any more.
 const MARK: &str = "SPAWNER_TASK_ID";
@@ -42,8 +43,10 @@ pub struct ProcessSpawner {
 #[derive(Debug)]
 pub(crate) struct Shared {
     name: String,
-    capabilities: Capabilities,
-    mechanism: crate::Choice,
+    set_up: SetUp,
+    /// Found out when somebody asks: most tasks have no limits.
+    limiters: OnceLock<Limiters>,
+    capabilities: OnceLock<Capabilities>,
     pub(crate) keepers: Keepers,
     tasks: Mutex<HashMap<TaskId, Arc<Live>>>,
     ledger: Ledger,
@@ -62,14 +65,14 @@ impl ProcessSpawner {
 
     /// The same, under the name that the configuration gives it.
     pub fn named(name: impl Into<String>, config: ProcessConfig) -> Result<Self> {
-        let (set_up, capabilities) = probe::settle(&config)?;
-        let mechanism = set_up.mechanism;
+        let set_up = probe::settle(&config)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 name: name.into(),
-                capabilities,
-                mechanism,
-                keepers: Keepers::new(set_up, config.supervisor),
+                keepers: Keepers::new(set_up.clone(), config.supervisor),
+                set_up,
+                limiters: OnceLock::new(),
+                capabilities: OnceLock::new(),
                 tasks: Mutex::default(),
                 ledger: Ledger::default(),
                 boot_id: proc::boot_id(),
@@ -80,7 +83,7 @@ impl ProcessSpawner {
 
     /// The mechanism that tasks are kept by.
     pub fn mechanism(&self) -> crate::Choice {
-        self.shared.mechanism
+        self.shared.set_up.mechanism
     }
 
     /// Ends every task that is still there, and waits until the supervisor has ended too, which it does when
@@ -204,8 +207,12 @@ impl Shared {
             path,
             cwd: cwd.map(|cwd| cwd.into_os_string().into_vec()),
             terminal,
-            limits: spec.limits,
+            limits: (!spec.limits.is_empty()).then(|| (spec.limits, self.limiters().clone())),
         }
+    }
+
+    fn limiters(&self) -> &Limiters {
+        self.limiters.get_or_init(|| probe::limiters(&self.set_up))
     }
 
     /// A task was started: from now on it is one of ours.
@@ -279,13 +286,14 @@ impl Spawner for ProcessSpawner {
     }
 
     fn capabilities(&self) -> &Capabilities {
-        &self.shared.capabilities
+        let shared = &self.shared;
+        shared.capabilities.get_or_init(|| probe::capabilities(shared.set_up.mechanism, shared.limiters()))
     }
 
     async fn check(&self) -> Result<Check> {
         let keeper = self.shared.keepers.take().await?;
         self.shared.keepers.give_back(keeper);
-        Ok(Check { answered: Cow::Borrowed(self.shared.mechanism.name()), notes: Vec::new() })
+        Ok(Check { answered: Cow::Borrowed(self.mechanism().name()), notes: Vec::new() })
     }
 
     async fn start_task(&self, spec: Admitted<'_>) -> Result<Task> {

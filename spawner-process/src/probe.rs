@@ -52,8 +52,8 @@ pub fn probe(config: &ProcessConfig) -> HostReport {
     HostReport { findings: findings.to_vec(), chosen, cgroup_parent: group.ok(), limits }
 }
 
-/// Settles how to work on this host, and what can be promised then.
-pub(crate) fn settle(config: &ProcessConfig) -> Result<(SetUp, Capabilities)> {
+/// Settles how to work on this host.
+pub(crate) fn settle(config: &ProcessConfig) -> Result<SetUp> {
     let group = match config.mechanism {
         Choice::Auto | Choice::CgroupV2 => group_parent(config),
         _ => Err(String::new()),
@@ -71,8 +71,16 @@ pub(crate) fn settle(config: &ProcessConfig) -> Result<(SetUp, Capabilities)> {
             named
         }
     };
-    let limiters =
-        group.as_ref().map_or_else(|_| Limiters::default(), |parent| Limiters::probe(Some(parent)));
+    Ok(SetUp { mechanism, group: group.ok() })
+}
+
+/// Through what limits can be set.
+pub(crate) fn limiters(set_up: &SetUp) -> Limiters {
+    set_up.group.as_deref().map_or_else(Limiters::default, |parent| Limiters::probe(Some(parent)))
+}
+
+/// What can be promised on this host.
+pub(crate) fn capabilities(mechanism: Choice, limiters: &Limiters) -> Capabilities {
     let mut capabilities = Declared::of(mechanism).capabilities;
     if mechanism == Choice::CgroupV2 {
         let missing = |name: &'static str| {
@@ -97,7 +105,7 @@ pub(crate) fn settle(config: &ProcessConfig) -> Result<(SetUp, Capabilities)> {
         answer(|all| &mut all.limit_pids, "pids", ["pids.max", "pids.max"], limiters.pids.clone());
         answer(|all| &mut all.limit_cpu, "cpu", ["cpu.max", "cpu.cfs_quota_us"], limiters.cpu.clone());
     }
-    Ok((SetUp { mechanism, group: group.ok(), limiters }, capabilities))
+    capabilities
 }
 
 fn finding(mechanism: Choice, group: &std::result::Result<PathBuf, String>) -> Finding {
@@ -143,7 +151,7 @@ fn pid_namespace() -> std::result::Result<String, String> {
 
 /// The group below which tasks get theirs, tried out.
 fn group_parent(config: &ProcessConfig) -> std::result::Result<PathBuf, String> {
-    let hierarchy = match cgroup::unified() {
+    let hierarchy = match cgroup::Tables::read().map(|tables| tables.unified()) {
         Ok(Some(hierarchy)) => hierarchy,
         Ok(None) => {
             return Err("cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup/unified".to_owned());

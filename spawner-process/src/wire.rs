@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,7 +29,8 @@ const LONGEST: usize = 64 << 20;
 pub(crate) struct Wire {
     socket: Arc<OwnedFd>,
     inbox: Vec<u8>,
-    received: VecDeque<OwnedFd>,
+    /// What came with each message that had descriptors; nothing, where this process has none left for them.
+    received: VecDeque<Vec<OwnedFd>>,
     outbox: VecDeque<Frame>,
     closed: bool,
 }
@@ -61,6 +62,15 @@ impl Wire {
     /// Whether the other end is gone, and everything that it sent was read.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// Ends the conversation: nothing is read any more, and the other end is told.
+    pub(crate) fn give_up(&mut self) {
+        self.closed = true;
+        self.inbox.clear();
+        if let Err(errno) = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both) {
+            tracing::trace!(%errno, "the other end was gone already");
+        }
     }
 
     /// Whether something waits until the socket takes more.
@@ -103,17 +113,25 @@ impl Wire {
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
             let mut control = RecvAncillaryBuffer::new(&mut space);
             let mut slices = [IoSliceMut::new(&mut buffer)];
-            let read = match recvmsg(&self.socket, &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC) {
-                Ok(message) => message.bytes,
-                Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => return Ok(()),
-                Err(Errno::CONNRESET) => 0,
-                Err(errno) => return Err(errno.into()),
-            };
+            let (read, truncated) =
+                match recvmsg(&self.socket, &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC) {
+                    Ok(message) => (message.bytes, message.flags.contains(ReturnFlags::CTRUNC)),
+                    Err(Errno::INTR) => continue,
+                    Err(Errno::AGAIN) => return Ok(()),
+                    Err(Errno::CONNRESET) => (0, false),
+                    Err(errno) => return Err(errno.into()),
+                };
+            let mut descriptors = Vec::new();
             for message in control.drain() {
-                if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-                    self.received.extend(descriptors);
+                if let RecvAncillaryMessage::ScmRights(received) = message {
+                    descriptors.extend(received);
                 }
+            }
+            // One read never returns the descriptors of two messages (unix(7)).
+            if truncated {
+                self.received.push_back(Vec::new());
+            } else if !descriptors.is_empty() {
+                self.received.push_back(descriptors);
             }
             self.closed = read == 0;
             self.inbox.extend_from_slice(&buffer[..read]);
@@ -121,7 +139,8 @@ impl Wire {
         Ok(())
     }
 
-    /// Takes the next whole message out of what was read.
+    /// Takes the next whole message out of what was read. Its descriptors are missing where this process had
+    /// none left to receive them with.
     pub(crate) fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
         let Some((header, rest)) = self.inbox.split_at_checked(HEADER) else { return Ok(None) };
         let length = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
@@ -132,10 +151,8 @@ impl Wire {
         let Some(body) = rest.get(..length) else { return Ok(None) };
         let message = postcard::from_bytes(body).map_err(io::Error::other)?;
         self.inbox.drain(..HEADER + length);
-        if self.received.len() < descriptors {
-            return Err(io::Error::other("descriptors were lost on the way: has this process any left?"));
-        }
-        Ok(Some((message, self.received.drain(..descriptors).collect())))
+        let received = if descriptors > 0 { self.received.pop_front() } else { None };
+        Ok(Some((message, received.unwrap_or_default())))
     }
 }
 

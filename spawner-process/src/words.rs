@@ -28,7 +28,6 @@ pub(crate) struct SetUp {
     pub(crate) mechanism: Choice,
     /// The control group to make for this harness.
     pub(crate) group: Option<PathBuf>,
-    pub(crate) limiters: Limiters,
 }
 
 /// What the supervisor tells the harness.
@@ -85,7 +84,8 @@ pub(crate) struct Start {
     pub(crate) cwd: Option<Vec<u8>>,
     /// The standard stream that is the task's controlling terminal.
     pub(crate) terminal: Option<u8>,
-    pub(crate) limits: Limits,
+    /// What is limited, and through what.
+    pub(crate) limits: Option<(Limits, Limiters)>,
 }
 
 /// What a keeper tells the harness.

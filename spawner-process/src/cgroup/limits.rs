@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use spawner_core::Limits;
 
-use super::{group::remove_tree, version_1};
+use super::{Tables, group::remove_tree};
 
 /// Through what each limit can be set; `None` where it cannot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,12 +29,13 @@ pub(crate) enum Limiter {
 impl Limiters {
     /// Finds out what this host gives to groups below `parent` (version 2), where there is one.
     pub(crate) fn probe(parent: Option<&Path>) -> Self {
+        let tables = Tables::read().ok();
         let delegated = parent.map(delegated).unwrap_or_default();
         let find = |name: &str| {
             if delegated.split_ascii_whitespace().any(|own| own == name) {
                 return Some(Limiter::V2);
             }
-            let hierarchy = version_1(name).ok().flatten().filter(|found| !found.read_only)?;
+            let hierarchy = tables.as_ref()?.version_1(name).filter(|found| !found.read_only)?;
             writable(&hierarchy.own).then_some(Limiter::V1(hierarchy.own))
         };
         Self { memory: find("memory"), pids: find("pids"), cpu: find("cpu") }

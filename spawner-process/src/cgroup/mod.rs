@@ -22,20 +22,33 @@ pub(crate) struct Hierarchy {
     pub(crate) read_only: bool,
 }
 
-/// The version 2 hierarchy, on pure and on hybrid layouts.
-pub(crate) fn unified() -> io::Result<Option<Hierarchy>> {
-    let (mounts, groups) = tables()?;
-    Ok(find(&mounts, &groups, "cgroup2", ""))
+/// What the kernel says about mounts, and about the groups of this process.
+pub(crate) struct Tables {
+    mounts: String,
+    groups: String,
 }
 
-/// The version 1 hierarchy with `controller`.
-pub(crate) fn version_1(controller: &str) -> io::Result<Option<Hierarchy>> {
-    let (mounts, groups) = tables()?;
-    Ok(find(&mounts, &groups, "cgroup", controller))
+impl Tables {
+    pub(crate) fn read() -> io::Result<Self> {
+        Ok(Self { mounts: read("/proc/self/mountinfo")?, groups: read("/proc/self/cgroup")? })
+    }
+
+    /// The version 2 hierarchy, on pure and on hybrid layouts.
+    pub(crate) fn unified(&self) -> Option<Hierarchy> {
+        find(&self.mounts, &self.groups, "cgroup2", "")
+    }
+
+    /// The version 1 hierarchy with `controller`.
+    pub(crate) fn version_1(&self, controller: &str) -> Option<Hierarchy> {
+        find(&self.mounts, &self.groups, "cgroup", controller)
+    }
 }
 
-fn tables() -> io::Result<(String, String)> {
-    Ok((fs::read_to_string("/proc/self/mountinfo")?, fs::read_to_string("/proc/self/cgroup")?))
+/// Reads a file of `/proc` in few bites: its size is not known, and std starts with small ones.
+fn read(path: &str) -> io::Result<String> {
+    let mut text = String::with_capacity(16 << 10);
+    std::io::Read::read_to_string(&mut fs::File::open(path)?, &mut text)?;
+    Ok(text)
 }
 
 /// Reads the two tables: proc_pid_mountinfo(5) and cgroups(7).

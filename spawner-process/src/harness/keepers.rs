@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use spawner_core::lifeline::{self, Helper, Lifeline};
 use spawner_core::{Error, ErrorKind, Result};
 
@@ -39,7 +40,11 @@ impl Hear for SupervisorState {
         match word {
             FromSupervisor::Keeper(pid) => {
                 self.ordered = self.ordered.saturating_sub(1);
-                self.keepers.extend(descriptors.pop().map(|socket| (pid, socket)));
+                match descriptors.pop() {
+                    Some(socket) => self.keepers.push((pid, socket)),
+                    // There was no descriptor left to receive its socket with, so it has left already.
+                    None => self.refusals.push(libc::EMFILE),
+                }
             }
             FromSupervisor::NoKeeper(errno) => {
                 self.ordered = self.ordered.saturating_sub(1);
@@ -142,6 +147,7 @@ impl Keepers {
                 let link = Link::new(socket, KeeperState::default()).map_err(lost)?;
                 Ok(Arc::new(KeeperLink { pid, link }))
             }
+            Err(libc::EMFILE) => Err(Error::io("get a keeper from", "the supervisor", Errno::MFILE.into())),
             Err(errno) => {
                 Err(Error::io("start the task", "", std::io::Error::from_raw_os_error(errno)).hint(
                     "the supervisor cannot fork a keeper: see `ulimit -u`, `ulimit -n` and pids.max of the control group",

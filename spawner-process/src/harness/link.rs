@@ -77,9 +77,17 @@ impl<S: Hear> Link<S> {
         let mut news = false;
         // An error of the socket is found again by whoever waits: nothing arrives any more.
         let read = wire.flush().and(wire.receive());
-        while let Ok(Some((word, descriptors))) = wire.next::<S::Word>() {
-            state.hear(word, descriptors);
+        let understood = loop {
+            match wire.next::<S::Word>() {
+                Ok(Some((word, descriptors))) => state.hear(word, descriptors),
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
             news = true;
+        };
+        if !understood {
+            // Nothing that follows can be understood either: this is the end of the conversation.
+            wire.give_up();
         }
         if news || read.is_err() || wire.is_closed() {
             drop(inner);

@@ -42,18 +42,20 @@ impl Keeper {
         if self.life.is_some() {
             return Err(Obstacle::new(Step::Fork, libc::EBUSY, "its keeper has a task already"));
         }
+        self.renew_group();
         let group = match &self.group {
             Some(Ok(group)) => Some(group),
             Some(Err(error)) => return Err(Obstacle::from_io(Step::Group, error)),
             None => None,
         };
         let path = group.map(|group| group.path().to_owned());
-        let limits = if start.limits.is_empty() {
-            LimitGroups::default()
-        } else {
-            let name = format!("spawner-{}-{}", std::process::id(), self.tasks);
-            LimitGroups::create(&start.limits, &self.set_up.limiters, &name, path.as_deref())
-                .map_err(|error| Obstacle::from_io(Step::Limits, &error))?
+        let limits = match &start.limits {
+            None => LimitGroups::default(),
+            Some((limits, limiters)) => {
+                let name = format!("spawner-{}-{}", std::process::id(), self.tasks);
+                LimitGroups::create(limits, limiters, &name, path.as_deref())
+                    .map_err(|error| Obstacle::from_io(Step::Limits, &error))?
+            }
         };
         let mut limits = Some(limits);
         let born = self.give_birth(start, streams, &mut limits);
@@ -155,7 +157,8 @@ impl Cradle {
             .map(|stream| sys::above_stdio(stream.as_fd()))
             .collect::<io::Result<_>>()
             .map_err(|error| Obstacle::from_io(Step::Streams, &error))?;
-        let streams = streams.try_into().map_err(|_| invalid("three standard streams are needed"))?;
+        // Where the keeper had no descriptor left to receive them with, none has come.
+        let streams = streams.try_into().map_err(|_| Obstacle::new(Step::Streams, libc::EMFILE, ""))?;
         Ok(Self {
             argv: CStrings::new(argv),
             env: CStrings::new(env),

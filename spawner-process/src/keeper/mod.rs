@@ -50,6 +50,8 @@ pub(crate) struct Keeper {
     life: Option<Life>,
     /// Whether the harness was told that nothing is left of the present task.
     told_empty: bool,
+    /// Whether the group has been another task's, and has not been looked over since.
+    used_group: bool,
     harness_died: Option<Instant>,
 }
 
@@ -82,6 +84,7 @@ impl Keeper {
             tasks: 0,
             life: None,
             told_empty: false,
+            used_group: false,
             harness_died: None,
         };
         keeper.make_group();
@@ -124,7 +127,7 @@ impl Keeper {
         match sight {
             Ok(sight) if self.give_back().is_empty() => {
                 self.tell(&Word::Gone(end, Box::new(sight)));
-                self.renew_group();
+                self.used_group = true;
             }
             _ => {
                 if let Some(end) = end {

@@ -21,9 +21,7 @@ impl Keeper {
         }
         if matches!(order, Order::Release) {
             let trouble = self.give_back();
-            if trouble.is_empty() {
-                self.renew_group();
-            }
+            self.used_group = trouble.is_empty();
             return Reply::Released(trouble);
         }
         let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
@@ -87,6 +85,9 @@ impl Keeper {
 
     /// Has a group ready for the next task: the last one's, where that left it as it was made.
     pub(super) fn renew_group(&mut self) {
+        if !std::mem::replace(&mut self.used_group, false) {
+            return;
+        }
         let Some(group) = &mut self.group else { return };
         if let Ok(own) = group {
             if own.is_as_made().unwrap_or(false) {
