@@ -77,7 +77,7 @@ fn list(suite: &Options) -> Result<u8, Failure> {
     let mut text = String::new();
     for case in suite.select() {
         let proves: Vec<_> = case.proves.iter().map(|capability| capability.name()).collect();
-        text.push_str(&format!("{}\n    proves {}\n", case.name, proves.join(", ")));
+        text = format!("{text}{}\n    proves {}\n", case.name, proves.join(", "));
     }
     out::print(&text)?;
     Ok(0)
