@@ -1,8 +1,9 @@
 //! Runs the cases, one after the other.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use spawner_core::{Error, Result};
 
 use crate::case::{Case, Checked, NotPassed};
 use crate::cases;
@@ -52,11 +53,19 @@ impl Observer for () {
 
 /// Runs the suite against a backend, on a runtime of its own. Not to be called from within another one.
 ///
-/// The error is about the suite: it has no runtime, or no folder to work in.
-pub fn run(enrolment: &Enrolment, options: &Options, observer: &mut dyn Observer) -> io::Result<Results> {
+/// The error is about the backend, which cannot be made here or does not answer, or about the suite, which has
+/// no runtime.
+pub fn run(enrolment: &Enrolment, options: &Options, observer: &mut dyn Observer) -> Result<Results> {
     let mut notes = Vec::new();
     let jail = Jail::enter().map_err(|why| notes.push(format!("there was no outer jail: {why}"))).ok();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Error::io("start", "the suite's runtime", error))?;
+    {
+        let _inside = runtime.enter();
+        let spawner = enrolment.make()?;
+        let check = runtime.block_on(spawner.check())?;
+        notes.extend(check.notes);
+    }
     let selected: Vec<_> = options.select().collect();
     let total = selected.len() * options.rounds as usize;
     let mut results = Vec::with_capacity(total);
@@ -69,6 +78,9 @@ pub fn run(enrolment: &Enrolment, options: &Options, observer: &mut dyn Observer
                 Err(NotPassed::Failed(why)) => Status::Failed { why },
                 Err(NotPassed::Skipped(why)) => Status::Skipped { why },
             };
+            if let Some(Err(why)) = jail.as_ref().map(Jail::settle) {
+                notes.push(format!("after {}: {why}", case.name));
+            }
             let result = CaseResult {
                 name: case.name.into(),
                 proves: case.proves.iter().map(ToString::to_string).collect(),

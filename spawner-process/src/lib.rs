@@ -36,6 +36,7 @@ mod proc;
 mod supervisor;
 mod sys;
 mod tree;
+mod vfork;
 mod wake;
 mod wire;
 mod words;

@@ -15,7 +15,7 @@ pub(crate) fn error(obstacle: &Obstacle, spec: &TaskSpec) -> Error {
         Step::Folder => Error::io("enter the working directory", detail, source),
         Step::Group => Error::io("make a control group", "for the task", source)
             .because(detail)
-            .hint("is the limit of groups (cgroup.max.descendants) reached, or the file system read-only?"),
+            .hint("is cgroup.max.descendants reached? the mechanism `subreaper` needs no control group"),
         Step::Limits => Error::io("limit", "the task", source).because(detail),
         Step::Join => Error::io("join the control group", detail, source),
         Step::Streams => Error::io("set up the standard streams of", program, source),

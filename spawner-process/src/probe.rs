@@ -36,7 +36,7 @@ pub struct HostReport {
     pub limits: Vec<(&'static str, std::result::Result<String, String>)>,
 }
 
-/// Tries out what this host offers. Makes and removes a control group; starts nothing.
+/// Finds out what this host offers. Looks only: makes and starts nothing.
 pub fn probe(config: &ProcessConfig) -> HostReport {
     let group = group_parent(config);
     let limiters = Limiters::probe(group.as_deref().ok());
@@ -162,7 +162,8 @@ fn group_parent(config: &ProcessConfig) -> std::result::Result<PathBuf, String> 
         ));
     }
     let delegate = "run as root, or have it delegated (systemd-run --user --scope -p Delegate=yes …)";
-    cgroup::try_out(&parent).map_err(|error| match error.kind() {
+    cgroup::can_make_groups(&parent).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("{} does not exist", parent.display()),
         io::ErrorKind::PermissionDenied => format!("{} may not be written to; {delegate}", parent.display()),
         _ => format!("no control group can be made below {}: {error}", parent.display()),
     })?;

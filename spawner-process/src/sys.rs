@@ -40,30 +40,9 @@ pub(crate) unsafe fn fork_into(cgroup: Option<BorrowedFd<'_>>, namespaces: u64) 
     unsafe { clone(cgroup, namespaces) }
 }
 
-/// Forks this process and returns in the parent only after the child has executed a program or ended; the
-/// child is born in `cgroup` where one is given.
-///
-/// # Safety
-///
-/// The process must have one thread only.
-pub(crate) unsafe fn fork_until_exec(cgroup: Option<BorrowedFd<'_>>) -> io::Result<Side> {
-    #[allow(clippy::cast_sign_loss)]
-    let flags = libc::CLONE_VFORK as u64;
-    // SAFETY: handed on.
-    unsafe { clone(cgroup, flags) }
-}
-
 /// Calls clone3(2) without a new stack and without CLONE_VM: a fork(2) that takes `flags`.
-unsafe fn clone(cgroup: Option<BorrowedFd<'_>>, mut flags: u64) -> io::Result<Side> {
-    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-    // SAFETY: all zeroes is a valid clone_args (clone3(2): zero means "not used").
-    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    if let Some(cgroup) = cgroup {
-        flags |= CLONE_INTO_CGROUP;
-        args.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
-    }
-    args.flags = flags;
-    args.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
+unsafe fn clone(cgroup: Option<BorrowedFd<'_>>, flags: u64) -> io::Result<Side> {
+    let args = clone_args(cgroup, flags);
     // SAFETY: without CLONE_VM the child has a copy of this memory, and of its one thread (says the caller);
     // so this is a fork(2).
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
@@ -72,6 +51,20 @@ unsafe fn clone(cgroup: Option<BorrowedFd<'_>>, mut flags: u64) -> io::Result<Si
         0 => Ok(Side::Child),
         pid => Ok(Side::Parent(pid)),
     }
+}
+
+/// The arguments of clone3(2), with `flags` and, where one is given, a group to be born in.
+pub(crate) fn clone_args(cgroup: Option<BorrowedFd<'_>>, flags: u64) -> libc::clone_args {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    // SAFETY: all zeroes is a valid clone_args (clone3(2): zero means "not used").
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = flags;
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
+    }
+    args.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
+    args
 }
 
 /// Ends this process at once, without running anything that was registered for its end.
@@ -150,32 +143,22 @@ pub(crate) fn decode(status: i32) -> Result<i32, (i32, bool)> {
     }
 }
 
-/// Executes the first of `candidates` that can be, like execvp(3); returns only with an error number.
-pub(crate) fn exec(candidates: &[CString], argv: &CStrings, env: &CStrings) -> i32 {
+/// Executes the first of `candidates` that can be, like execvp(3); returns only with an error number and the
+/// index of the candidate that it is about.
+pub(crate) fn exec(candidates: &[CString], argv: &CStrings, env: &CStrings) -> (i32, usize) {
     let mut denied = None;
-    let mut last = libc::ENOENT;
-    for path in candidates {
+    let mut last = (libc::ENOENT, 0);
+    for (index, path) in candidates.iter().enumerate() {
         // SAFETY: all three are NUL-terminated, the lists by a null pointer, and live through the call.
         unsafe { libc::execve(path.as_ptr(), argv.pointers(), env.pointers()) };
-        last = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
-        match last {
-            libc::ENOEXEC => return shell(path, argv, env),
+        last = (io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO), index);
+        match last.0 {
             libc::EACCES => denied = Some(last),
             libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
             _ => return last,
         }
     }
     denied.unwrap_or(last)
-}
-
-/// A file without a magic number is a shell script (POSIX, execvp).
-fn shell(path: &CString, argv: &CStrings, env: &CStrings) -> i32 {
-    let mut words = vec![CString::from(c"sh"), path.clone()];
-    words.extend(argv.0.iter().skip(1).cloned());
-    let words = CStrings::new(words);
-    // SAFETY: as in `exec`.
-    unsafe { libc::execve(c"/bin/sh".as_ptr(), words.pointers(), env.pointers()) };
-    io::Error::last_os_error().raw_os_error().unwrap_or(libc::ENOEXEC)
 }
 
 /// A list of strings as execve(2) wants it.
@@ -185,6 +168,11 @@ impl CStrings {
     pub(crate) fn new(strings: Vec<CString>) -> Self {
         let pointers = strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect();
         Self(strings, pointers)
+    }
+
+    /// The same with other words in place of the first.
+    pub(crate) fn with_front(&self, front: &[CString]) -> Self {
+        Self::new(front.iter().chain(self.0.iter().skip(1)).cloned().collect())
     }
 
     fn pointers(&self) -> *const *const c_char {

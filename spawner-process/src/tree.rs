@@ -41,7 +41,7 @@ pub(crate) fn own_children() -> io::Result<Vec<i32>> {
 ///
 /// A direct child has not been reaped, so its pid is its own. Another member is signalled through a pidfd,
 /// after a check that the pidfd is of the member: that its parent is still the process in whose list of
-/// children it stood, or this process, to which it falls as an orphan.
+/// children it stood, or that this process is among its ancestors still.
 pub(crate) fn walk(
     skip: &dyn Fn(i32) -> bool,
     signals: &[Signal],
@@ -82,6 +82,22 @@ fn children_of(pid: i32, stat: &Stat) -> io::Result<Vec<i32>> {
     if stat.is_dead() { Ok(Vec::new()) } else { proc::children(pid, stat.threads) }
 }
 
+/// Whether `own` is among the ancestors. An ancestor is never younger than its descendants, so a process that
+/// got the pid of one that ended just now is not taken for it.
+fn descends(stat: &Stat, own: i32) -> bool {
+    let mut stat = stat.clone();
+    while stat.parent > 1 {
+        if stat.parent == own {
+            return true;
+        }
+        match Stat::of(stat.parent) {
+            Ok(parent) if parent.start_time <= stat.start_time => stat = parent,
+            _ => return false,
+        }
+    }
+    false
+}
+
 struct Node {
     pid: i32,
     /// Pid and start time of the process in whose list of children it stood; `None` is this process.
@@ -92,10 +108,11 @@ impl Node {
     fn belongs(&self, stat: &Stat, own: i32) -> bool {
         match self.parent {
             None => true,
-            Some(_) if stat.parent == own => true,
-            Some((parent, start_time)) => {
-                stat.parent == parent && Stat::of(parent).is_ok_and(|parent| parent.start_time == start_time)
+            Some((parent, start_time)) if stat.parent == parent => {
+                Stat::of(parent).is_ok_and(|parent| parent.start_time == start_time) || descends(stat, own)
             }
+            // Its parent has ended since, and it has fallen to this process, or to a nearer subreaper or init.
+            Some(_) => descends(stat, own),
         }
     }
 

@@ -94,8 +94,11 @@ pub(crate) enum Word {
     Reply(u32, Reply),
     /// The main process ended.
     Ended(Ended),
-    /// It was observed that no member is left.
+    /// It was observed that no member is left; what was made for the task has not been given back.
     Empty,
+    /// It was observed that no member is left, and all that was made for the task has been given back: the
+    /// keeper is ready for another. With the end of the main process, where that has not been told.
+    Gone(Option<Ended>, Box<Sight>),
 }
 
 /// What a keeper answers.
@@ -148,8 +151,6 @@ pub(crate) struct Ended {
     /// As wait(2) gives it.
     pub(crate) status: i32,
     pub(crate) out_of_memory: bool,
-    /// Whether nothing else of the task was there then.
-    pub(crate) empty: bool,
 }
 
 /// A process of a task.

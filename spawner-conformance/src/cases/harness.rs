@@ -15,6 +15,7 @@ pub(super) const CASES: &[Case] = &[
     case!(killed, "a-killed-harness-leaves-nothing", [EndWithHarness]),
     case!(exits, "a-harness-that-just-exits-leaves-nothing", [EndWithHarness]),
     case!(stopped, "a-stopped-harness-is-not-a-dead-one", [EndWithHarness]),
+    case!(dropped, "what-a-dropped-backend-had-is-ended", [EndWithHarness]),
     case!(thread, "a-task-outlives-the-thread-that-started-it", [EndWithHarness, ProveClean]),
 ];
 
@@ -69,6 +70,17 @@ async fn lives_on(scene: &Scene, count: usize, long: Duration) -> Checked {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Ok(())
+}
+
+async fn dropped(scene: Arc<Scene>) -> Checked {
+    if scene.level(Capability::EndWithHarness) == Level::Unsupported {
+        let why = "the backend says that tasks do not end with the harness";
+        return Err(NotPassed::Skipped(why.into()));
+    }
+    let own = scene.with_witness(scene.enrolment.make()?)?;
+    drop(own.start_ready("well-behaved", &[], 1).await?);
+    drop(own);
+    Ok(scene.witness.gone_within(SOON).await?)
 }
 
 /// A thread with a runtime of its own makes the spawner, starts the task, and ends.

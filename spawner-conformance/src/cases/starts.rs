@@ -1,7 +1,7 @@
 //! Starts that cannot work: each has its own error, and nothing is started.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use spawner_core::{ErrorKind, TaskSpec};
 
@@ -25,7 +25,9 @@ fn null(mut spec: TaskSpec) -> TaskSpec {
 
 async fn missing(scene: Arc<Scene>) -> Checked {
     for name in ["/nowhere/at/all", "spawner-no-such-program"] {
-        scene.fails(&null(TaskSpec::new([name])), &[ErrorKind::ProgramNotFound]).await?;
+        // A folder on the path that may not be searched would be another error.
+        let spec = null(TaskSpec::new([name])).env("PATH", "/usr/bin:/bin");
+        scene.fails(&spec, &[ErrorKind::ProgramNotFound]).await?;
     }
     Ok(())
 }
@@ -74,13 +76,19 @@ async fn too_long(scene: Arc<Scene>) -> Checked {
 /// The future of a start is dropped after ever longer times, so that every step of it is hit.
 async fn abandoned(scene: Arc<Scene>) -> Checked {
     let spec = scene.spec("well-behaved", [""; 0]);
+    let at_once = spawner_core::Teardown::at_once();
     for step in 0..30 {
         let start = scene.spawner.spawn_task(&spec);
-        match tokio::time::timeout(Duration::from_micros(step * 100), start).await {
-            Ok(task) => drop(scene.end(&task?, &spawner_core::Teardown::at_once()).await?),
-            Err(_) if scene.must_be_clean() => scene.witness.gone_within(Duration::from_secs(10)).await?,
-            Err(_) => {}
+        if let Ok(task) = tokio::time::timeout(Duration::from_micros(step * 100), start).await {
+            let outcome = scene.spawner.destroy_task(&task?, &at_once).await;
+            require!(outcome.is_clean() || !scene.must_be_clean(), "not clean: {outcome}");
         }
+    }
+    // An abandoned start may still be on its way up when nothing is seen for the first time.
+    let settled = Instant::now() + Duration::from_millis(300);
+    while scene.must_be_clean() && Instant::now() < settled {
+        scene.witness.gone_within(Duration::from_secs(10)).await?;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     for outcome in scene.spawner.abandoned() {
         let clean = outcome.is_clean() || !scene.must_be_clean();

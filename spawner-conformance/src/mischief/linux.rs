@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::detach::await_ready;
 use super::sys::{
     await_zombie, be_traced, become_root, become_subreaper, become_undumpable, become_user, child, daemon,
-    end_thread, exec, leave, linger, live_at_most, raise, ready, reap, set_name, stay, unshare_pids, until,
+    end_thread, exec, has_ended, leave, linger, live_at_most, raise, ready, reap, set_name, stay,
+    unshare_pids, until,
 };
 use super::{Args, Workload};
 
@@ -52,12 +53,14 @@ fn other_user(args: &Args) -> i32 {
 fn set_uid_child(args: &Args) -> i32 {
     let program = args.os(0);
     let pid = child(|| exec(program, &args.of(SET_UID_HELPER, program), None));
+    let mut refused = false;
     let root = || {
+        refused = has_ended(pid);
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        status.lines().any(|line| line.starts_with("Uid:\t0\t0\t0"))
+        status.lines().any(|line| line.starts_with("Uid:\t0\t0\t0")) || refused
     };
     until(root);
-    stay()
+    if refused { 77 } else { stay() }
 }
 
 /// Becomes root for real and sleeps for 15 seconds, holding the lock that it inherited. It opens, reads

@@ -13,6 +13,8 @@ mod storm;
 mod streams;
 mod sys;
 
+pub(crate) use sys::STOP;
+
 use std::ffi::{OsStr, OsString};
 
 /// The first argument of a program that is to be a workload.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::sys::{
-    Fork, child, daemon, fork, ignore, left, linger, live_at_most, ready, setsid, shared, stay, until,
+    Fork, child, daemon, fork, ignore, linger, live_at_most, over, ready, setsid, shared, stay, until,
 };
 use super::{Args, Workload};
 
@@ -29,7 +29,7 @@ fn chain(args: &Args) -> i32 {
     for _ in 0..args.number(0).min(4) {
         child(|| {
             setsid();
-            while links.load(Relaxed) < 1_000_000 && !left().is_zero() {
+            while links.load(Relaxed) < 1_000_000 && !over() {
                 match fork() {
                     Fork::Child => links.fetch_add(1, Relaxed),
                     Fork::Parent(_) => return 0,
@@ -77,7 +77,7 @@ impl Ring {
         ignore(libc::SIGCHLD);
         let mut generation = 0;
         let (mut seen, mut silent) = (0, 0);
-        while !left().is_zero() && self.generations[position].load(Relaxed) == generation {
+        while !over() && self.generations[position].load(Relaxed) == generation {
             self.beats[position].fetch_add(1, Relaxed);
             std::thread::sleep(Duration::from_millis(1));
             let next = (position + 1) % RING;
@@ -129,7 +129,7 @@ fn fork_storm(_: &Args) -> i32 {
     // One that was killed stays counted as alive, so killing never makes room for more.
     let rage = || {
         let mut rounds = 0;
-        while rounds < 100 && !left().is_zero() && made.load(Relaxed) < 20_000 {
+        while rounds < 100 && !over() && made.load(Relaxed) < 20_000 {
             rounds += 1;
             if alive.fetch_add(1, Relaxed) < 150 {
                 made.fetch_add(1, Relaxed);
@@ -150,7 +150,10 @@ fn fork_storm(_: &Args) -> i32 {
     };
     for _ in 0..4 {
         alive.fetch_add(1, Relaxed);
-        child(rage);
+        // Where there is no room, the others rage.
+        if let Fork::Child = fork() {
+            return rage();
+        }
     }
     until(|| made.load(Relaxed) > 40);
     stay()

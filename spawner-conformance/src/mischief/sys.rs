@@ -7,11 +7,18 @@
 
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long any process of a workload lives at most.
 const LIFE: Duration = Duration::from_mins(1);
+
+/// What is added to the name of the lock's file for that of the file which ends a storm.
+pub(crate) const STOP: &str = ".stop";
+
+static STOP_FILE: OnceLock<PathBuf> = OnceLock::new();
 
 /// The descriptor that holds the witness's lock; inherited by all that the workload makes.
 static LOCK: AtomicI32 = AtomicI32::new(-1);
@@ -30,6 +37,12 @@ pub(super) fn begin(lock: &OsStr) -> std::io::Result<()> {
         return Err(std::io::Error::last_os_error());
     }
     LOCK.store(fd, Ordering::Relaxed);
+    let mut stop = lock.to_owned();
+    stop.push(STOP);
+    // It is set once in each process that is executed.
+    if STOP_FILE.set(stop.into()).is_err() {
+        leave(64);
+    }
     Ok(())
 }
 
@@ -43,6 +56,11 @@ pub(super) fn live_at_most(life: Duration) {
 /// What is left of this workload's life.
 pub(super) fn left() -> Duration {
     Duration::from_millis(END.load(Ordering::Relaxed).saturating_sub(clock(libc::CLOCK_MONOTONIC)))
+}
+
+/// Whether a storm is to end: its life is over, or the witness, whom it may outrun, asked it to.
+pub(super) fn over() -> bool {
+    left().is_zero() || STOP_FILE.get().is_some_and(|file| file.exists())
 }
 
 /// Ends this process when its life is over. SIGKILL rather than SIGALRM, so that one which is stopped,
@@ -168,6 +186,12 @@ pub(super) fn reap(pid: i32, options: i32) -> i32 {
             return status;
         }
     }
+}
+
+/// Whether the child `pid` has ended; it is reaped then.
+pub(super) fn has_ended(pid: i32) -> bool {
+    // SAFETY: the status is not asked for.
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) == pid }
 }
 
 /// Waits until the child `pid` is a zombie, and leaves it one.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::look;
 use crate::host;
 
 /// As many as the widest workload, the deepest and a storm need together, and their tracking.
@@ -29,32 +30,50 @@ impl Jail {
         Ok(jail)
     }
 
-    /// Leaves the jail and removes it; says so where something is left in it.
-    pub(crate) fn leave(self) -> Result<(), String> {
-        let folder = self.folder.clone();
-        drop(self);
-        if folder.exists() {
-            Err(format!("the jail {} could not be removed", folder.display()))
-        } else {
-            Ok(())
+    /// Waits until there is room again: zombies of a storm count until whoever inherited them reaps them.
+    pub(crate) fn settle(&self) -> Result<(), String> {
+        let give_up = Instant::now() + Duration::from_secs(20);
+        loop {
+            let text = std::fs::read_to_string(self.folder.join("pids.current")).unwrap_or_default();
+            let current: u32 = text.trim().parse().unwrap_or(0);
+            if current < BOUND / 8 {
+                return Ok(());
+            }
+            if Instant::now() > give_up {
+                return Err(format!("{current} processes and zombies are still in the jail"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Leaves the jail and removes it; says what is left in it where that cannot be.
+    pub(crate) fn leave(self) -> Result<(), String> {
+        let left = self.try_remove();
+        // The drop need not try again.
+        std::mem::forget(self);
+        left
+    }
+
+    fn try_remove(&self) -> Result<(), String> {
+        let jail = self.folder.display();
+        move_to(&self.outside).map_err(|error| format!("the jail {jail} cannot be left: {error}"))?;
+        // Helpers of the backend may be on their way out.
+        let give_up = Instant::now() + Duration::from_secs(2);
+        while let Err(error) = std::fs::remove_dir(&self.folder) {
+            if Instant::now() > give_up {
+                let who = look::names(&look::members(&self.folder));
+                return Err(format!("the jail {jail} cannot be removed: {error}; in it: {who}"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 }
 
 impl Drop for Jail {
     fn drop(&mut self) {
-        if let Err(error) = move_to(&self.outside) {
-            eprintln!("cannot leave {}: {error}", self.folder.display());
-            return;
-        }
-        // Helpers of the backend may be on their way out.
-        let give_up = Instant::now() + Duration::from_secs(2);
-        while let Err(error) = std::fs::remove_dir(&self.folder) {
-            if Instant::now() > give_up {
-                eprintln!("cannot remove {}: {error}", self.folder.display());
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
+        if let Err(why) = self.try_remove() {
+            eprintln!("{why}");
         }
     }
 }

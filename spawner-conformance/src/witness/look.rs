@@ -22,6 +22,16 @@ pub(super) fn living(token: &str) -> Vec<Living> {
     numbers.into_iter().filter_map(|pid| one(pid, token)).collect()
 }
 
+/// The processes in a control group, alive or not.
+pub(super) fn members(group: &Path) -> Vec<Living> {
+    let pids = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    let describe = |pid: u32| {
+        let line = String::from_utf8_lossy(&command_line(pid).unwrap_or_default()).replace('\0', " ");
+        Living { pid, state: living_state(pid).unwrap_or('Z'), what: line }
+    };
+    pids.lines().filter_map(|pid| pid.parse().ok()).map(describe).collect()
+}
+
 fn one(pid: u32, token: &str) -> Option<Living> {
     let line = command_line(pid)?;
     if !contains(&line, token.as_bytes()) || contains(&line, harness::ARGUMENT.as_bytes()) {

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use crate::mischief;
+
 pub(crate) use jail::Jail;
 pub use look::Living;
 
@@ -128,11 +130,15 @@ impl Witness {
     pub async fn end_survivors(&self) -> Result<usize, String> {
         let give_up = Instant::now() + Duration::from_secs(20);
         let mut ended = std::collections::BTreeSet::new();
+        let mut stop = self.lock.clone().into_os_string();
+        stop.push(mischief::STOP);
         loop {
             let why = match self.gone() {
                 Ok(()) => return Ok(ended.len()),
                 Err(why) => why,
             };
+            // A storm outruns this walk too; it ends when it sees this file.
+            std::fs::write(&stop, "").map_err(|error| format!("{why}; cannot stop its storm: {error}"))?;
             for living in self.living() {
                 if let Err(error) = self.kill(&living)
                     && Instant::now() > give_up

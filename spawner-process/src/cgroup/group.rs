@@ -1,5 +1,6 @@
 //! One control group, version 2, that this process made.
 
+use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,6 +15,8 @@ pub(crate) struct Group {
     path: PathBuf,
     folder: File,
     events: File,
+    /// The files that tell whether it is as it was made, and what they say then.
+    controls: OnceCell<Vec<(File, &'static str)>>,
 }
 
 impl Group {
@@ -31,7 +34,7 @@ impl Group {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH;
         let folder = rustix::fs::open(path, flags, Mode::empty())?.into();
         let events = File::open(path.join("cgroup.events"))?;
-        Ok(Self { path: path.to_owned(), folder, events })
+        Ok(Self { path: path.to_owned(), folder, events, controls: OnceCell::new() })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -46,14 +49,6 @@ impl Group {
     /// Readable with POLLPRI whenever `cgroup.events` changes.
     pub(crate) fn events(&self) -> BorrowedFd<'_> {
         self.events.as_fd()
-    }
-
-    /// Whether the kernel has what this crate needs of a group: `cgroup.kill` (Linux 5.14).
-    pub(crate) fn check(&self) -> io::Result<()> {
-        self.is_empty()?;
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        rustix::fs::open(self.path.join("cgroup.kill"), flags, Mode::empty())?;
-        Ok(())
     }
 
     /// Whether no process is in it or below it.
@@ -87,6 +82,10 @@ impl Group {
 
     /// Removes the groups below it, which must be empty.
     pub(crate) fn remove_below(&self) -> io::Result<()> {
+        // Two links are its own; each folder in it adds one.
+        if rustix::fs::fstat(&self.folder)?.st_nlink == 2 {
+            return Ok(());
+        }
         subfolders(&self.path)?.iter().try_for_each(|folder| remove_tree(folder))
     }
 
@@ -97,16 +96,32 @@ impl Group {
 
     /// Whether a task that could write to it left it as it was made, so that another task can have it.
     pub(crate) fn is_as_made(&self) -> io::Result<bool> {
-        let is = |file: &str, value: &str| {
-            Ok::<_, io::Error>(fs::read_to_string(self.path.join(file))?.trim() == value)
+        let controls = if let Some(controls) = self.controls.get() {
+            controls
+        } else {
+            let open = |(name, value)| Ok((File::open(self.path.join(name))?, value));
+            let opened = AS_MADE.into_iter().map(open).collect::<io::Result<Vec<_>>>()?;
+            self.controls.get_or_init(|| opened)
         };
-        Ok(is("cgroup.freeze", "0")?
-            && is("cgroup.type", "domain")?
-            && is("cgroup.subtree_control", "")?
-            && is("cgroup.max.descendants", "max")?
-            && is("cgroup.max.depth", "max")?)
+        for (file, value) in controls {
+            let mut buffer = [0u8; 64];
+            let read = file.read_at(&mut buffer, 0)?;
+            if buffer[..read].trim_ascii_end() != value.as_bytes() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
+
+/// What a fresh group's files say.
+const AS_MADE: [(&str, &str); 5] = [
+    ("cgroup.freeze", "0"),
+    ("cgroup.type", "domain"),
+    ("cgroup.subtree_control", ""),
+    ("cgroup.max.descendants", "max"),
+    ("cgroup.max.depth", "max"),
+];
 
 /// Removes a group and those below it. One that is gone already is fine.
 pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {

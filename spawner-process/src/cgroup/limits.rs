@@ -195,6 +195,7 @@ enum Placed {
     V2(PathBuf),
 }
 
+#[allow(clippy::needless_pass_by_value)] // A number or a text, whatever is at hand.
 fn write(folder: &Path, file: &str, value: impl ToString) -> io::Result<()> {
     let path = folder.join(file);
     fs::write(&path, value.to_string())

@@ -76,20 +76,29 @@ fn unescape(path: &str) -> String {
         .fold(path.to_owned(), |path, code| path.replace(&code[..4], &code[4..]))
 }
 
-/// Makes a group below `parent` and removes it again: whether groups can be made, and killed there.
-pub(crate) fn try_out(parent: &Path) -> io::Result<()> {
-    let path = parent.join(format!("spawner-probe-{}-{}", std::process::id(), unique()));
-    let group = Group::create(&path)?;
-    let checked = group.check();
-    group.remove()?;
-    checked
+/// Whether groups can be made below `parent`, and killed there. Looks only: whoever made one to try would
+/// leave it behind if it were killed at that moment.
+pub(crate) fn can_make_groups(parent: &Path) -> io::Result<()> {
+    use rustix::fs::{Access, access};
+    access(parent, Access::WRITE_OK | Access::EXEC_OK)?;
+    // The root has no type; a threaded group holds threads, not processes.
+    let kind = fs::read_to_string(parent.join("cgroup.type")).unwrap_or_else(|_| "domain".to_owned());
+    if kind.trim() != "domain" {
+        return Err(io::Error::other(format!("its type is `{}`", kind.trim())));
+    }
+    if !has_kill() {
+        return Err(io::Error::other("the kernel is older than 5.14 and has no cgroup.kill"));
+    }
+    Ok(())
 }
 
-/// A number that no other call in this process returns.
-pub(crate) fn unique() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+/// Whether this kernel has `cgroup.kill`, which the root group does not show.
+fn has_kill() -> bool {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy();
+    let mut numbers =
+        release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(5), Some(14))
 }
 
 #[cfg(test)]

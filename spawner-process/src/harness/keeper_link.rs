@@ -8,7 +8,7 @@ use spawner_core::{Error, Result};
 use tokio::time::Instant;
 
 use super::link::{Hear, Link};
-use crate::words::{Ended, Order, Reply, Request, Word};
+use crate::words::{Ended, Order, Reply, Request, Sight, Word};
 
 /// A keeper, seen from the harness.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(crate) struct KeeperState {
     pub(crate) task: u32,
     pub(crate) ended: Option<(Ended, Instant)>,
     pub(crate) empty: bool,
+    /// The look after which everything was given back.
+    pub(crate) gone: Option<Box<Sight>>,
     replies: HashMap<u32, Reply>,
     next: u32,
 }
@@ -34,11 +36,15 @@ impl Hear for KeeperState {
     fn hear(&mut self, word: Word, _: Vec<OwnedFd>) {
         match word {
             Word::Reply(number, reply) => drop(self.replies.insert(number, reply)),
-            Word::Ended(ended) => {
-                self.empty |= ended.empty;
-                self.ended = Some((ended, Instant::now()));
-            }
+            Word::Ended(ended) => self.ended = Some((ended, Instant::now())),
             Word::Empty => self.empty = true,
+            Word::Gone(ended, sight) => {
+                if let Some(ended) = ended {
+                    self.ended = Some((ended, Instant::now()));
+                }
+                self.empty = true;
+                self.gone = Some(sight);
+            }
         }
     }
 }

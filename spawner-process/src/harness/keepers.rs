@@ -116,6 +116,17 @@ impl Keepers {
     }
 
     async fn fork(&self) -> Result<Arc<KeeperLink>> {
+        let mut tries = 3;
+        loop {
+            match self.try_to_fork().await {
+                // The supervisor died meanwhile; the next try starts another.
+                Err(error) if error.kind() == ErrorKind::Io && tries > 1 => tries -= 1,
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_to_fork(&self) -> Result<Arc<KeeperLink>> {
         let supervisor = self.running().await?;
         let lost = |source| Error::io("get a keeper from", "the supervisor", source);
         let (_waiting, short) = Waiting::join(&supervisor.link);

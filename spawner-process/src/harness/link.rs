@@ -71,7 +71,7 @@ impl<S: Hear> Link<S> {
     }
 
     /// Reads what has arrived.
-    fn listen(&self) {
+    pub(crate) fn listen(&self) {
         let mut inner = self.lock();
         let (wire, state) = &mut *inner;
         let mut news = false;

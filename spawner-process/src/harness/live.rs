@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::keeper_link::{KeeperLink, KeeperState};
 use super::stdio::Ends;
 use crate::sys;
-use crate::words::{Ended, Started};
+use crate::words::{Ended, Sight, Started};
 
 /// What the backend knows of one task.
 #[derive(Debug)]
@@ -87,16 +87,16 @@ impl Live {
     }
 
     /// What the keeper said about the end of this task, and not of a later one.
-    fn read(&self, state: &KeeperState) -> Option<Option<(Ended, Instant)>> {
+    fn read(&self, state: &KeeperState) -> Option<Heard> {
         if state.task != self.generation {
-            return Some(None);
+            return Some(Heard::OfAnother);
         }
-        state.ended.map(Some)
+        state.ended.map(|(ended, at)| Heard::Ended(ended, at))
     }
 
-    fn note_exit(&self, ended: Option<(Ended, Instant)>) -> Option<(Exit, Instant)> {
+    fn note_exit(&self, heard: Heard) -> Option<(Exit, Instant)> {
         let mut memo = self.memo();
-        if let (None, Some((ended, at))) = (&memo.exit, ended) {
+        if let (None, Heard::Ended(ended, at)) = (&memo.exit, heard) {
             memo.exit = Some((exit(ended), at));
         }
         memo.exit.clone()
@@ -133,6 +133,13 @@ impl Live {
         link.link.until(empty).await.map_err(|_| lost())
     }
 
+    /// The keeper's last look at the task, after which it gave everything back, if it has come to that.
+    pub(crate) fn gone(&self) -> Option<Box<Sight>> {
+        let link = self.link()?;
+        link.link.listen();
+        link.link.with(|state| state.gone.clone().filter(|_| state.task == self.generation))
+    }
+
     /// Everything was proved gone: keeps what is known, and sets the keeper free.
     pub(crate) fn settle(&self, proof: Evidence) -> Option<Arc<KeeperLink>> {
         let exit = self.exit();
@@ -150,6 +157,13 @@ impl Live {
             link.link.close();
         }
     }
+}
+
+/// What a keeper says of a main process.
+enum Heard {
+    Ended(Ended, Instant),
+    /// It is about another task by now; what there was to know of this one was noted before.
+    OfAnother,
 }
 
 fn exit(ended: Ended) -> Exit {

@@ -47,6 +47,18 @@ impl ProcessRungs {
         self.live.proof().is_none() && self.live.link().is_none_or(|link| link.link.is_closed())
     }
 
+    fn expect_done(&self, reply: Reply) -> Result<()> {
+        match reply {
+            Reply::Done => Ok(()),
+            // It went by itself meanwhile.
+            Reply::Failed(_) if self.live.gone().is_some() => Ok(()),
+            Reply::Failed(why) => {
+                Err(Error::new(ErrorKind::Denied, "have it done by", "the keeper of the task").because(why))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// The main process, as it was when it was last heard of.
     fn leader(&self) -> Member {
         Member {
@@ -74,16 +86,6 @@ impl ProcessRungs {
             resources: members.iter().map(evidence::resource).collect(),
             usage: None,
         })
-    }
-}
-
-fn expect_done(reply: Reply) -> Result<()> {
-    match reply {
-        Reply::Done => Ok(()),
-        Reply::Failed(why) => {
-            Err(Error::new(ErrorKind::Denied, "have it done by", "the keeper of the task").because(why))
-        }
-        other => Err(unexpected(&other)),
     }
 }
 
@@ -117,6 +119,7 @@ impl Rungs for ProcessRungs {
             return Ok((Vec::new(), 0));
         }
         match self.tell(Order::Members).await? {
+            Reply::Failed(_) if self.live.gone().is_some() => Ok((Vec::new(), 0)),
             Reply::Members(members, total) => Ok((members.iter().map(evidence::resource).collect(), total)),
             other => Err(unexpected(&other)),
         }
@@ -127,7 +130,7 @@ impl Rungs for ProcessRungs {
             // The supervisor ends by force what a dead keeper kept.
             return Ok(());
         }
-        expect_done(self.tell(Order::Ask(scope)).await?)
+        self.expect_done(self.tell(Order::Ask(scope)).await?)
     }
 
     async fn force(&mut self) -> Result<()> {
@@ -135,7 +138,7 @@ impl Rungs for ProcessRungs {
             return Ok(());
         }
         match self.tell(Order::Force).await {
-            Ok(reply) => expect_done(reply),
+            Ok(reply) => self.expect_done(reply),
             // It is stopped, or dead: what it keeps falls to the supervisor, which ends it.
             Err(_) => self.shared.keepers.end(self.live.keeper).await,
         }
@@ -145,7 +148,9 @@ impl Rungs for ProcessRungs {
         if let Some(proof) = self.live.proof() {
             return Ok(proof);
         }
-        let evidence = if self.is_lost() {
+        let evidence = if let Some(sight) = self.live.gone() {
+            evidence::of_sight(&sight, &self.live.started.mechanisms)
+        } else if self.is_lost() {
             self.look_at_orphans().await?
         } else {
             match self.tell(Order::Look).await? {
@@ -164,6 +169,10 @@ impl Rungs for ProcessRungs {
 
     async fn release(&mut self) -> Vec<Resource> {
         let Some(seen) = self.seen.take() else { return Vec::new() };
+        if self.live.gone().is_some() {
+            self.shared.settled(&self.live, seen);
+            return Vec::new();
+        }
         if self.is_lost() {
             // Without certainty a later look may still find out.
             if seen.strength == Strength::CannotMiss {

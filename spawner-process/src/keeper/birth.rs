@@ -1,8 +1,9 @@
 //! The start of a task, from its keeper to its program's first instruction.
 
+use std::cell::Cell;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
@@ -16,7 +17,8 @@ use super::life::{Life, Newborn};
 use crate::cgroup::LimitGroups;
 use crate::config::Choice;
 use crate::proc::Stat;
-use crate::sys::{self, CStrings, Side};
+use crate::sys::{self, CStrings};
+use crate::vfork::{self, Stack};
 use crate::words::{Obstacle, Reply, Start, Started, Step};
 
 /// The signals whose meaning helpers changed; the task gets what the harness had.
@@ -36,7 +38,7 @@ pub(super) struct Cradle {
 }
 
 impl Keeper {
-    pub(super) fn start(&mut self, start: &Start, streams: Vec<OwnedFd>) -> Result<Reply, Obstacle> {
+    pub(super) fn start(&mut self, start: &Start, streams: &[OwnedFd]) -> Result<Reply, Obstacle> {
         if self.life.is_some() {
             return Err(Obstacle::new(Step::Fork, libc::EBUSY, "its keeper has a task already"));
         }
@@ -59,6 +61,7 @@ impl Keeper {
             Ok(life) => {
                 let started = life.1;
                 self.life = Some(life.0);
+                self.told_empty = false;
                 self.tasks += 1;
                 Ok(Reply::Started(started))
             }
@@ -75,9 +78,9 @@ impl Keeper {
     }
 
     fn give_birth(
-        &self,
+        &mut self,
         start: &Start,
-        streams: Vec<OwnedFd>,
+        streams: &[OwnedFd],
         limits: &mut Option<LimitGroups>,
     ) -> Result<(Life, Started), Obstacle> {
         let doors = limits.as_ref().map(LimitGroups::doors).unwrap_or_default();
@@ -89,13 +92,8 @@ impl Keeper {
             let (init, leader, pidfd) = init::start(&cradle, folder, &self.obstacle)?;
             (leader, Some(init), pidfd)
         } else {
-            // SAFETY: a keeper has one thread.
-            #[allow(unsafe_code)]
-            let side = unsafe { sys::fork_until_exec(folder) };
-            match side.map_err(|error| Obstacle::from_io(Step::Fork, &error))? {
-                Side::Child => cradle.execute(&self.obstacle),
-                Side::Parent(pid) => (pid, None, None),
-            }
+            let born = cradle.rock(&mut self.stack, folder, &self.obstacle);
+            (born.map_err(|error| Obstacle::from_io(Step::Fork, &error))?, None, None)
         };
         if let Some((step, errno)) = read_obstacle(&self.obstacle) {
             reap_stillborn(init.as_ref().map_or(pid, |init| init.pid));
@@ -144,7 +142,7 @@ impl Keeper {
 }
 
 impl Cradle {
-    fn new(start: &Start, streams: Vec<OwnedFd>, doors: Vec<PathBuf>) -> Result<Self, Obstacle> {
+    fn new(start: &Start, streams: &[OwnedFd], doors: Vec<PathBuf>) -> Result<Self, Obstacle> {
         let invalid = |what: &str| Obstacle::new(Step::Execute, libc::EINVAL, what);
         let strings =
             |list: &[Vec<u8>]| list.iter().cloned().map(CString::new).collect::<Result<Vec<_>, _>>();
@@ -169,17 +167,50 @@ impl Cradle {
         })
     }
 
-    /// In the child: becomes the task's program, or says why it cannot and ends.
-    pub(super) fn execute(&self, obstacle: &sys::SharedWord) -> ! {
-        let (step, errno) = self.become_program();
-        write_obstacle(obstacle, step, errno);
-        sys::exit_now(127)
+    /// Has a child that becomes the task's program, or says why it cannot and ends.
+    pub(super) fn rock(
+        &self,
+        stack: &mut Stack,
+        group: Option<BorrowedFd<'_>>,
+        obstacle: &sys::SharedWord,
+    ) -> io::Result<i32> {
+        let not_binary = Cell::new(None);
+        let mut child = || {
+            let (step, errno, candidate) = self.become_program(&self.candidates, &self.argv);
+            write_obstacle(obstacle, step, errno);
+            not_binary.set(Some(candidate).filter(|_| step == Step::Execute && errno == libc::ENOEXEC));
+        };
+        // SAFETY: keepers and inits have one thread; the child changes nothing that its parent relies on but
+        // what it says why it failed with, and what it allocates it frees.
+        #[allow(unsafe_code)]
+        let pid = unsafe { vfork::run_until_exec(stack, group, &mut child) }?;
+        let Some(path) = not_binary.get().and_then(|candidate| self.candidates.get(candidate)) else {
+            return Ok(pid);
+        };
+        // A file without a magic number is a shell script (POSIX, execvp).
+        reap_stillborn(pid);
+        obstacle.take();
+        let argv = self.argv.with_front(&[CString::from(c"sh"), path.clone()]);
+        let shell = [CString::from(c"/bin/sh")];
+        let mut child = || {
+            let (step, errno, _) = self.become_program(&shell, &argv);
+            write_obstacle(obstacle, step, errno);
+        };
+        // SAFETY: as above.
+        #[allow(unsafe_code)]
+        unsafe {
+            vfork::run_until_exec(stack, group, &mut child)
+        }
     }
 
-    fn become_program(&self) -> (Step, i32) {
+    /// Returns only with what kept it from its program: the step, the error number and the candidate.
+    fn become_program(&self, candidates: &[CString], argv: &CStrings) -> (Step, i32, usize) {
         match self.prepare() {
-            Ok(()) => (Step::Execute, sys::exec(&self.candidates, &self.argv, &self.env)),
-            Err((step, error)) => (step, error.raw_os_error().unwrap_or(libc::EIO)),
+            Ok(()) => {
+                let (errno, candidate) = sys::exec(candidates, argv, &self.env);
+                (Step::Execute, errno, candidate)
+            }
+            Err((step, error)) => (step, error.raw_os_error().unwrap_or(libc::EIO), 0),
         }
     }
 
@@ -203,7 +234,7 @@ impl Cradle {
 
     /// The descriptors that it needs until the program starts.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = i32> {
-        self.streams.iter().map(|stream| stream.as_raw_fd())
+        self.streams.iter().map(AsRawFd::as_raw_fd)
     }
 
     fn describe(&self, step: Step) -> String {

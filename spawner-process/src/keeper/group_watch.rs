@@ -42,7 +42,7 @@ impl GroupWatch {
     }
 
     /// Sends each member `signals`, after a check that it is the one that was seen.
-    pub(super) fn signal(&mut self, signals: &[Signal], visit: &mut dyn FnMut(Seen)) -> io::Result<()> {
+    pub(super) fn signal(&mut self, signals: &[Signal], visit: &mut dyn FnMut(Seen)) {
         self.refresh();
         for (&pid, &started) in &self.members {
             let Ok(stat) = Stat::of(pid) else { continue };
@@ -50,7 +50,6 @@ impl GroupWatch {
                 if signals.is_empty() || stat.is_dead() { None } else { self.send(pid, started, signals) };
             visit(Seen { pid, stat: Some(stat), refused });
         }
-        Ok(())
     }
 
     fn send(&self, pid: i32, started: u64, signals: &[Signal]) -> Option<Errno> {

@@ -16,6 +16,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::birth::{Cradle, write_obstacle};
 use crate::proc;
 use crate::sys::{self, Reap, Reaped, SharedWord, Side};
+use crate::vfork::Stack;
 use crate::words::{Obstacle, Step};
 
 /// A namespace's init, as its keeper sees it.
@@ -110,12 +111,8 @@ fn run(cradle: &Cradle, reports: OwnedFd, obstacle: &SharedWord, ids: Option<(u3
         write_obstacle(obstacle, step, error.raw_os_error().unwrap_or(libc::EIO));
         sys::exit_now(127);
     }
-    // SAFETY: this process has one thread.
-    #[allow(unsafe_code)]
-    let side = unsafe { sys::fork_until_exec(None) };
-    let leader = match side {
-        Ok(Side::Child) => cradle.execute(obstacle),
-        Ok(Side::Parent(pid)) => pid,
+    let leader = match cradle.rock(&mut Stack::new(), None, obstacle) {
+        Ok(pid) => pid,
         Err(error) => {
             write_obstacle(obstacle, Step::Fork, error.raw_os_error().unwrap_or(libc::EIO));
             sys::exit_now(127);

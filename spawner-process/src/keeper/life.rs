@@ -1,5 +1,7 @@
 //! The life of one task, as its keeper sees it.
 
+mod look;
+
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -9,11 +11,11 @@ use spawner_core::AskScope;
 
 use super::group_watch::GroupWatch;
 use super::init::Init;
-use super::roster::{Census, Phase, Roster};
+use super::roster::{Phase, Roster};
 use crate::cgroup::{Group, LimitGroups};
 use crate::sys::{self, Reap, Reaped};
 use crate::tree::{self, Seen};
-use crate::words::{Ended, Member, Sight, Word};
+use crate::words::Ended;
 
 /// How long to wait between two looks while members are being killed. Ends are notified; what is not is
 /// that an orphan has fallen to the keeper.
@@ -38,7 +40,8 @@ pub(super) struct Life {
     empty: bool,
     denied_only: bool,
     strike: Option<Strike>,
-    news: Vec<Word>,
+    /// The main process's end, until it is told.
+    end: Option<Ended>,
 }
 
 struct Leader {
@@ -83,7 +86,7 @@ impl Life {
             empty: false,
             denied_only: false,
             strike: None,
-            news: Vec::new(),
+            end: None,
         }
     }
 
@@ -110,9 +113,9 @@ impl Life {
         self.woken |= child;
     }
 
-    /// What there is to tell the harness.
-    pub(super) fn news(&mut self) -> Vec<Word> {
-        std::mem::take(&mut self.news)
+    /// The main process's end, once.
+    pub(super) fn take_end(&mut self) -> Option<Ended> {
+        self.end.take()
     }
 
     /// Reaps, strikes where a blow is due, and sees whether anything is left. Returns when to do so again at
@@ -132,10 +135,6 @@ impl Life {
             self.empty = true;
             self.strike = None;
             self.roster.settle_all(self.phase);
-            match self.news.last_mut() {
-                Some(Word::Ended(ended)) => ended.empty = true,
-                _ => self.news.push(Word::Empty),
-            }
             return None;
         }
         match (&self.strike, &self.watch) {
@@ -229,7 +228,7 @@ impl Life {
         let killed = sys::decode(status).is_err_and(|(signal, _)| signal == libc::SIGKILL);
         self.roster.reaped(self.leader.pid, self.phase, killed);
         let out_of_memory = killed && self.limits.oom_kills() > 0;
-        self.news.push(Word::Ended(Ended { status, out_of_memory, empty: false }));
+        self.end = Some(Ended { status, out_of_memory });
     }
 
     /// Begins to end every member by force.
@@ -269,7 +268,10 @@ impl Life {
 
     fn signal_all(&mut self, signals: &[Signal], visit: &mut dyn FnMut(Seen)) -> io::Result<()> {
         match &mut self.watch {
-            Some(watch) => watch.signal(signals, visit),
+            Some(watch) => {
+                watch.signal(signals, visit);
+                Ok(())
+            }
             None => tree::walk(&|_| false, signals, visit),
         }
     }
@@ -287,7 +289,9 @@ impl Life {
                 let mut seen = Vec::new();
                 self.signal_all(&[Signal::TERM, Signal::CONT], &mut |member| seen.push(member))?;
                 seen.retain(|member| self.counts(member));
-                seen.iter().for_each(|member| self.roster.enter(&mut census, member));
+                for member in &seen {
+                    self.roster.enter(&mut census, member);
+                }
                 Ok(())
             }
         }
@@ -296,117 +300,6 @@ impl Life {
     /// Signals the main process, and nobody else, should its pid be another's by now.
     pub(super) fn signal_leader(&self, signal: Signal) -> io::Result<()> {
         Ok(rustix::process::pidfd_send_signal(&self.leader.pidfd, signal)?)
-    }
-
-    fn next_census(&mut self) -> Census {
-        self.censuses += 1;
-        Census::new(self.censuses)
-    }
-
-    /// Whether what was seen is a living member, and not machinery of ours.
-    fn counts(&self, seen: &Seen) -> bool {
-        !seen.is_dead() && self.init.as_ref().is_none_or(|init| init.pid != seen.pid)
-    }
-
-    /// Who is there now.
-    fn census(&mut self, group: Option<&Group>) -> Census {
-        let mut census = self.next_census();
-        // Many members: the group counts them faster than a walk does. What left it is a child of ours.
-        let listed = group.filter(|_| self.init.is_none()).and_then(|group| group.pids().ok());
-        match (listed, tree::own_children()) {
-            (Some(mut pids), Ok(children)) => {
-                pids.extend(children);
-                pids.sort_unstable();
-                pids.dedup();
-                for pid in pids {
-                    if self.roster.wants_details(&census) {
-                        let stat = crate::proc::Stat::of(pid).ok();
-                        let seen = Seen { pid, stat, refused: None };
-                        if seen.stat.is_some() && self.counts(&seen) {
-                            self.roster.enter(&mut census, &seen);
-                        }
-                    } else {
-                        census.total += 1;
-                    }
-                }
-            }
-            _ => {
-                let mut seen = Vec::new();
-                if self.signal_all(&[], &mut |member| seen.push(member)).is_err() {
-                    return census;
-                }
-                seen.retain(|member| self.counts(member));
-                seen.iter().for_each(|member| self.roster.enter(&mut census, member));
-            }
-        }
-        census
-    }
-
-    pub(super) fn members(&mut self, group: Option<&Group>) -> (Vec<Member>, usize) {
-        self.woken = true;
-        self.reap();
-        let census = self.census(group);
-        (census.members, census.total)
-    }
-
-    /// Looks at what is there, after everything that could be done was done.
-    pub(super) fn look(&mut self, group: Option<&Group>) -> io::Result<Sight> {
-        self.woken = true;
-        self.tend(group);
-        if !self.empty {
-            self.look_for_survivors(group)?;
-        }
-        let (mut members, total) = self.roster.list();
-        if !self.empty {
-            self.describe_survivors(&mut members, group);
-        }
-        let certain = self.watch.is_none();
-        let (user, system, max_rss) = self.usage;
-        let peak_memory = self.limits.peak_memory().or((max_rss > 0).then_some(max_rss));
-        Ok(Sight { total: total.max(members.len()), members, certain, user, system, peak_memory })
-    }
-
-    /// Whether what is left is nothing but zombies that somebody else must reap: a tracer outside, say.
-    fn look_for_survivors(&mut self, group: Option<&Group>) -> io::Result<()> {
-        let mut alive = 0;
-        let mut seen = Vec::new();
-        self.signal_all(&[], &mut |member| seen.push(member))?;
-        alive += seen.iter().filter(|member| !member.is_dead()).count();
-        if alive == 0 && group.is_none_or(|group| group.is_empty().unwrap_or(false)) {
-            self.empty = true;
-            self.roster.settle_all(self.phase);
-        }
-        Ok(())
-    }
-
-    fn describe_survivors(&mut self, members: &mut Vec<Member>, group: Option<&Group>) {
-        let mut survivors = Vec::new();
-        let mut found = |seen: Seen| {
-            if !seen.is_dead() {
-                survivors.push(seen);
-            }
-        };
-        // The harmless signal 0 is not among the signals: whether one is denied is known from the blows.
-        if let Err(error) = self.signal_all(&[], &mut found) {
-            for member in members.iter_mut() {
-                member.reason = Some(format!("the process tree cannot be read: {error}"));
-            }
-        }
-        let strangers = group.and_then(|group| group.pids().ok()).unwrap_or_default();
-        for pid in strangers {
-            if !survivors.iter().any(|seen| seen.pid == pid) {
-                let stat = crate::proc::Stat::of(pid).ok();
-                survivors.push(Seen { pid, stat, refused: None });
-            }
-        }
-        survivors.retain(|seen| self.counts(seen));
-        members.retain(|member| !survivors.iter().any(|seen| seen.pid == member.pid));
-        for member in members.iter_mut().filter(|member| member.fate == spawner_core::Fate::Unverified) {
-            // It is in no list of the living; went in between.
-            member.fate = self.phase.fate();
-        }
-        members
-            .extend(survivors.iter().map(|seen| super::orders::survivor(seen, self.phase == Phase::Forced)));
     }
 
     /// Removes the groups that held the task's limits.

@@ -20,6 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::cgroup::Group;
 use crate::config::Choice;
 use crate::sys::SharedWord;
+use crate::vfork::Stack;
 use crate::wake::Wake;
 use crate::wire::Wire;
 use crate::words::{Request, SetUp, Word};
@@ -39,10 +40,16 @@ pub(crate) struct Keeper {
     group: Option<io::Result<Group>>,
     /// Where a child says why it could not execute its program.
     obstacle: SharedWord,
+    /// What its children run on until they execute.
+    stack: Stack,
     index: u64,
+    /// The process that forked this one.
+    supervisor: Option<rustix::process::Pid>,
     /// How many tasks there have been.
     tasks: u64,
     life: Option<Life>,
+    /// Whether the harness was told that nothing is left of the present task.
+    told_empty: bool,
     harness_died: Option<Instant>,
 }
 
@@ -69,9 +76,12 @@ impl Keeper {
             group: None,
             set_up,
             obstacle: SharedWord::new()?,
+            stack: Stack::new(),
             index,
+            supervisor: rustix::process::getppid(),
             tasks: 0,
             life: None,
+            told_empty: false,
             harness_died: None,
         };
         keeper.make_group();
@@ -100,13 +110,37 @@ impl Keeper {
         let Some(life) = &mut self.life else { return None };
         let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
         let sleep = life.tend(group);
-        // Where the harness is gone, so is who would read it; the next read of the socket says so.
-        for word in life.news() {
-            if self.wire.send(&word, Vec::new()).is_err() {
-                break;
+        let end = life.take_end();
+        if !life.is_empty() {
+            if let Some(end) = end {
+                self.tell(&Word::Ended(end));
+            }
+            return sleep;
+        }
+        if std::mem::replace(&mut self.told_empty, true) {
+            return None;
+        }
+        let sight = life.look(group);
+        match sight {
+            Ok(sight) if self.give_back().is_empty() => {
+                self.tell(&Word::Gone(end, Box::new(sight)));
+                self.renew_group();
+            }
+            _ => {
+                if let Some(end) = end {
+                    self.tell(&Word::Ended(end));
+                }
+                self.tell(&Word::Empty);
             }
         }
-        sleep
+        None
+    }
+
+    /// Tells the harness. Where that is gone, the next read of the socket says so.
+    fn tell(&mut self, word: &Word) {
+        if self.wire.send(word, Vec::new()).is_err() {
+            self.harness_died.get_or_insert_with(Instant::now);
+        }
     }
 
     fn sleep(&mut self, most: Option<Duration>) -> io::Result<()> {
@@ -160,7 +194,7 @@ impl Keeper {
         }
         while let Some((request, descriptors)) = self.wire.next::<Request>()? {
             let number = request.number;
-            let reply = self.obey(request.order, descriptors);
+            let reply = self.obey(request.order, &descriptors);
             if self.wire.send(&Word::Reply(number, reply), Vec::new()).is_err() {
                 return self.harness_is_gone();
             }
@@ -194,9 +228,17 @@ impl Keeper {
             Some(life) => life.remove_limits(),
             None => Ok(()),
         };
-        match &self.group {
-            Some(Ok(group)) => group.remove().and(removed),
-            _ => removed,
+        let group = match &self.group {
+            Some(Ok(group)) => group.remove(),
+            _ => Ok(()),
+        };
+        if let (Some(parent), true) = (&self.set_up.group, self.supervisor != rustix::process::getppid()) {
+            // Nobody else is left to remove it. Where other keepers still have groups in it, the last of them
+            // succeeds.
+            if let Err(error) = std::fs::remove_dir(parent) {
+                tracing::trace!(%error, "the harness's group is still in use");
+            }
         }
+        removed.and(group)
     }
 }

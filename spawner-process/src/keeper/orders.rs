@@ -15,12 +15,16 @@ use crate::words::{Member, Order, Reply};
 
 impl Keeper {
     /// Carries out an order.
-    pub(super) fn obey(&mut self, order: Order, descriptors: Vec<OwnedFd>) -> Reply {
+    pub(super) fn obey(&mut self, order: Order, descriptors: &[OwnedFd]) -> Reply {
         if let Order::Start(start) = order {
             return self.start(&start, descriptors).unwrap_or_else(Reply::NotStarted);
         }
         if matches!(order, Order::Release) {
-            return Reply::Released(self.release());
+            let trouble = self.give_back();
+            if trouble.is_empty() {
+                self.renew_group();
+            }
+            return Reply::Released(trouble);
         }
         let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
         let Some(life) = &mut self.life else { return Reply::Failed("it keeps no task".into()) };
@@ -48,12 +52,16 @@ impl Keeper {
         }
     }
 
-    /// Gives back what was made for the task that ended, and gets ready for another.
-    fn release(&mut self) -> Vec<(PathBuf, Option<String>)> {
+    /// Gives back what was made for the task that ended. Says what could not be.
+    pub(super) fn give_back(&mut self) -> Vec<(PathBuf, Option<String>)> {
         let mut trouble = Vec::new();
         let Some(life) = &mut self.life else { return trouble };
         if !life.is_empty() {
-            return trouble;
+            let place = match &self.group {
+                Some(Ok(group)) => group.path().to_owned(),
+                _ => PathBuf::from("/proc"),
+            };
+            return vec![(place, Some("something of the task is still ending".to_owned()))];
         }
         let mut failed = |path: PathBuf, error: io::Error| trouble.push((path, Some(error.to_string())));
         if let Err(error) = life.reap_rest() {
@@ -63,23 +71,33 @@ impl Keeper {
             failed(PathBuf::from("/sys/fs/cgroup"), error);
         }
         if let Some(Ok(group)) = &self.group {
-            let reusable =
-                !life.used_up_group() && group.remove_below().is_ok() && group.is_as_made().unwrap_or(false);
-            if !reusable {
-                match group.remove() {
-                    Ok(()) => {
-                        self.tasks += 1;
-                        self.life = None;
-                        self.make_group();
-                    }
-                    Err(error) => failed(group.path().to_owned(), error),
-                }
+            let used_up = life.used_up_group();
+            let removed = if used_up { group.remove() } else { group.remove_below() };
+            match removed {
+                Ok(()) if used_up => self.group = Some(Err(io::ErrorKind::NotFound.into())),
+                Ok(()) => {}
+                Err(error) => failed(group.path().to_owned(), error),
             }
         }
         if trouble.is_empty() {
             self.life = None;
         }
         trouble
+    }
+
+    /// Has a group ready for the next task: the last one's, where that left it as it was made.
+    pub(super) fn renew_group(&mut self) {
+        let Some(group) = &mut self.group else { return };
+        if let Ok(own) = group {
+            if own.is_as_made().unwrap_or(false) {
+                return;
+            }
+            if let Err(error) = own.remove() {
+                *group = Err(error);
+                return;
+            }
+        }
+        self.make_group();
     }
 }
 

@@ -54,14 +54,14 @@ impl Census {
     pub(super) fn new(number: u32) -> Self {
         Self { number, members: Vec::new(), total: 0 }
     }
+
+    /// Whether it still takes members in full; if not, only their number counts.
+    pub(super) fn wants_details(&self) -> bool {
+        self.members.len() < Evidence::LISTED
+    }
 }
 
 impl Roster {
-    /// Whether a census can still enter a member in full; if not, only its number counts.
-    pub(super) fn wants_details(&self, census: &Census) -> bool {
-        census.members.len() < Evidence::LISTED
-    }
-
     /// Enters the main process, which `/proc` may know nothing of.
     pub(super) fn enter_leader(&mut self, pid: i32, start_time: Option<u64>, name: Option<String>) {
         self.known.insert(pid, Entry { start_time, name, fate: None, census: 0 });
@@ -72,7 +72,7 @@ impl Roster {
     pub(super) fn enter(&mut self, census: &mut Census, seen: &Seen) {
         census.total += 1;
         self.most_at_once = self.most_at_once.max(census.total);
-        if !self.wants_details(census) {
+        if !census.wants_details() {
             return;
         }
         let (start_time, name) = match &seen.stat {
@@ -90,12 +90,11 @@ impl Roster {
                     entry.name.clone_from(&name);
                 }
             }
-            Some(_) => {}
             None if room => {
                 let entry = Entry { start_time, name: name.clone(), fate: None, census: census.number };
                 self.known.insert(seen.pid, entry);
             }
-            None => {}
+            Some(_) | None => {}
         }
         census.members.push(Member {
             pid: seen.pid,

@@ -150,7 +150,7 @@ impl Supervisor {
             match order {
                 ToSupervisor::SetUp(set_up) => self.set_up(set_up)?,
                 ToSupervisor::Fork => {
-                    if let next @ Next::BecomeKeeper(..) = self.fork_keeper()? {
+                    if let next @ Next::BecomeKeeper(..) = self.fork_keeper() {
                         return Ok(next);
                     }
                 }
@@ -179,13 +179,14 @@ impl Supervisor {
     fn set_up(&mut self, set_up: SetUp) -> io::Result<()> {
         let subreaper = set_up.mechanism != Choice::ProcessGroup;
         rustix::process::set_child_subreaper(subreaper.then(rustix::process::getpid))?;
+        self.orphanage.set_subreaper(subreaper);
         // Where it cannot be made, neither can those below it, and the first start of a task says why.
         self.group = set_up.group.as_deref().and_then(|path| Group::create(path).ok());
         self.set_up = set_up;
         Ok(())
     }
 
-    fn fork_keeper(&mut self) -> io::Result<Next> {
+    fn fork_keeper(&mut self) -> Next {
         let forked = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .map_err(io::Error::from)
             .and_then(|pair| {
@@ -197,19 +198,19 @@ impl Supervisor {
         match forked {
             Ok(((near, far), Side::Child)) => {
                 drop(near);
-                Ok(Next::BecomeKeeper(far, self.forked))
+                Next::BecomeKeeper(far, self.forked)
             }
             Ok(((near, far), Side::Parent(pid))) => {
                 drop(far);
                 self.keepers.insert(pid, self.forked);
                 self.forked += 1;
                 self.tell(&FromSupervisor::Keeper(pid), vec![near]);
-                Ok(Next::Go)
+                Next::Go
             }
             Err(error) => {
                 let errno = error.raw_os_error().unwrap_or(libc::EIO);
                 self.tell(&FromSupervisor::NoKeeper(errno), Vec::new());
-                Ok(Next::Go)
+                Next::Go
             }
         }
     }
@@ -249,7 +250,9 @@ impl Supervisor {
         let impatient = self.harness_died.is_some_and(|at| at.elapsed() > PATIENCE_WITH_KEEPERS);
         if impatient {
             let stuck: Vec<i32> = self.keepers.keys().copied().collect();
-            stuck.into_iter().for_each(|pid| self.end_keeper(pid));
+            for pid in stuck {
+                self.end_keeper(pid);
+            }
         }
         let keepers = &self.keepers;
         let again = self.orphanage.tend(&|pid| keepers.contains_key(&pid));

@@ -23,9 +23,16 @@ pub(super) struct Orphanage {
     due: Option<Instant>,
     backoff: Duration,
     told: bool,
+    /// Whether orphans fall to this process.
+    subreaper: bool,
 }
 
 impl Orphanage {
+    /// Says whether orphans fall to this process. If not, nothing that it sees is a proof.
+    pub(super) fn set_subreaper(&mut self, subreaper: bool) {
+        self.subreaper = subreaper;
+    }
+
     /// A keeper died without having said good-bye.
     pub(super) fn keeper_died(&mut self, pid: i32, group: Option<(PathBuf, u64)>) {
         self.keepers.push(pid);
@@ -73,7 +80,7 @@ impl Orphanage {
             return None;
         }
         self.told = true;
-        Some(Orphans { keepers: self.keepers.clone(), alive: Vec::new(), certain: true })
+        Some(Orphans { keepers: self.keepers.clone(), alive: Vec::new(), certain: self.subreaper })
     }
 
     /// What is left now.
@@ -85,7 +92,7 @@ impl Orphanage {
             }
         };
         let walked = tree::walk(is_keeper, &[], &mut note);
-        let certain = walked.is_ok() && (!alive.is_empty() || self.is_settled());
+        let certain = self.subreaper && walked.is_ok() && (!alive.is_empty() || self.is_settled());
         Orphans { keepers: self.keepers.clone(), alive, certain }
     }
 

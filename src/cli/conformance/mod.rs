@@ -5,7 +5,7 @@ mod progress;
 use std::path::Path;
 
 use spawner::{Backends, Capability, Result as SpawnerResult, Spawner};
-use spawner_conformance::{Enrolment, Options, Results};
+use spawner_conformance::{Case, Enrolment, Options, Results};
 
 use self::progress::{Bar, Lines};
 use super::args::{ConformanceOptions, ReportFormat};
@@ -74,11 +74,11 @@ pub(crate) fn run(options: ConformanceOptions) -> Result<u8, Failure> {
 }
 
 fn list(suite: &Options) -> Result<u8, Failure> {
-    let mut text = String::new();
-    for case in suite.select() {
+    let describe = |case: &Case| {
         let proves: Vec<_> = case.proves.iter().map(|capability| capability.name()).collect();
-        text = format!("{text}{}\n    proves {}\n", case.name, proves.join(", "));
-    }
+        format!("{}\n    proves {}\n", case.name, proves.join(", "))
+    };
+    let text: String = suite.select().map(describe).collect();
     out::print(&text)?;
     Ok(0)
 }

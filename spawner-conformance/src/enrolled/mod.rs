@@ -1,5 +1,7 @@
 //! A `main` for test targets: one line enrols a backend.
 
+mod ordinary;
+
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -28,7 +30,9 @@ pub const SKIP: &str = "SPAWNER_SKIP";
 /// }
 /// ```
 ///
-/// It takes parts of case names (or of `backend::case`) to run only those, `--list`, and `--rounds N`.
+/// It takes parts of case names (or of `backend::case`) to run only those, `--list`, `--rounds N`, and as root
+/// `--as-user NAME`, to run as that ordinary user. A backend that cannot be made here is a failure, unless
+/// [`SKIP`] names it.
 pub fn main(names: &[&str], make: fn(&str) -> Result<Box<dyn Spawner>>) -> ExitCode {
     mischief::run_if_asked();
     serve_if_asked(make);
@@ -39,6 +43,9 @@ pub fn main(names: &[&str], make: fn(&str) -> Result<Box<dyn Spawner>>) -> ExitC
             return ExitCode::from(2);
         }
     };
+    if let Some(user) = &wanted.user {
+        return as_user(user, &wanted);
+    }
     let skipped = std::env::var(SKIP).unwrap_or_default();
     let mut good = true;
     for &name in names {
@@ -54,6 +61,19 @@ pub fn main(names: &[&str], make: fn(&str) -> Result<Box<dyn Spawner>>) -> ExitC
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+fn as_user(user: &str, wanted: &Wanted) -> ExitCode {
+    let rounds = wanted.rounds.to_string();
+    let args: Vec<_> = wanted.only.iter().cloned().chain(["--rounds".into(), rounds]).collect();
+    match ordinary::run_as(user, &args) {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cannot run as {user}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn prove(enrolment: &Enrolment, options: &Options) -> bool {
     match run(enrolment, options, &mut Lines) {
         Ok(results) => {
@@ -63,7 +83,8 @@ fn prove(enrolment: &Enrolment, options: &Options) -> bool {
             results.failed().next().is_none()
         }
         Err(error) => {
-            eprintln!("{}: the suite cannot run here: {error}", enrolment.name());
+            let name = enrolment.name();
+            println!("{name}: FAILED: {error}; where it is not wanted: {SKIP}={name}");
             false
         }
     }
@@ -110,6 +131,7 @@ impl Observer for Lines {
 struct Wanted {
     only: Vec<String>,
     list: bool,
+    user: Option<String>,
     rounds: u32,
 }
 
@@ -123,12 +145,13 @@ impl Wanted {
                     let rounds = args.next().and_then(|rounds| rounds.parse().ok());
                     wanted.rounds = rounds.ok_or("`--rounds` takes a number")?;
                 }
+                "--as-user" => wanted.user = Some(args.next().ok_or("`--as-user` takes a name")?),
                 // What `cargo test -- ARGS` hands to every target, and means nothing here.
                 "--nocapture" | "--quiet" | "-q" | "--show-output" | "--include-ignored" => {}
                 flag if flag.starts_with("--test-threads") || flag.starts_with("--color") => {}
                 flag if flag.starts_with('-') => {
                     return Err(format!(
-                        "`{flag}` is unknown; there are: --list, --rounds N, and parts of names"
+                        "`{flag}` is unknown; there are: --list, --rounds N, --as-user NAME, and parts of names"
                     ));
                 }
                 part => wanted.only.push(part.to_owned()),
