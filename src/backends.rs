@@ -1,4 +1,13 @@
 //! The one list of backends, and how one is had by name.
+#![cfg_attr(
+    not(feature = "process"),
+    allow(
+        unreachable_code,
+        unused_variables,
+        unused_mut,
+        reason = "without any backend there is nothing to open"
+    )
+)]
 
 use std::collections::BTreeMap;
 use std::ops::Deref;

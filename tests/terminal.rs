@@ -64,11 +64,17 @@ impl Screen {
     }
 }
 
-/// The pid of the program, among the processes with this argument.
+/// The pid of the program, among the processes with this argument: the one whose helpers the others are.
 fn program_of(mark: &str) -> String {
     let called = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm"));
     let ours = alive(mark);
-    let program = ours.iter().find(|pid| called(pid).is_ok_and(|name| name == "spawner\n"));
+    let is_helper = |pid: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let parent = status.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+        parent.is_none_or(|parent: u32| ours.contains(&parent))
+    };
+    let mut called_so = ours.iter().filter(|pid| called(pid).is_ok_and(|name| name == "spawner\n"));
+    let program = called_so.find(|pid| !is_helper(pid));
     program.expect("the program is there").to_string()
 }
 
@@ -172,8 +178,8 @@ fn the_terminal_is_restored_when_a_signal_ends_it() {
     for signal in ["TERM", "HUP", "QUIT"] {
         let screen = Screen::open();
         let mark = mark();
-        screen.line(&format!("spawner run -- sleep {mark}; echo status $?"));
-        eventually(|| Some(()).filter(|()| alive(&mark).len() > 1)).expect("the sleep is there");
+        screen.line(&format!("spawner run -- sh -c 'echo ready; exec sleep {mark}' {mark}; echo status $?"));
+        screen.shows("ready");
         assert!(
             Command::new("kill")
                 .args([&format!("-{signal}"), &program_of(&mark)])
@@ -190,8 +196,10 @@ fn the_terminal_is_restored_when_a_signal_ends_it() {
 fn the_program_can_be_stopped_and_continued() {
     let screen = Screen::open();
     let mark = mark();
-    screen.line(&format!("spawner run -- sh -c 'read line; echo got $line' {mark}; echo status $?"));
-    eventually(|| Some(()).filter(|()| alive(&mark).len() > 1)).expect("the task is there");
+    screen.line(&format!(
+        "spawner run -- sh -c 'echo ready; read line; echo got $line' {mark}; echo status $?"
+    ));
+    screen.shows("ready");
     let pid = program_of(&mark);
     assert!(Command::new("kill").args(["-TSTP", &pid]).status().unwrap().success());
     screen.shows("[1]+  Stopped");
@@ -221,8 +229,9 @@ fn a_terminal_that_goes_away_ends_the_task() {
     for background in ["", " &"] {
         let screen = Screen::open();
         let mark = mark();
-        screen
-            .line(&format!("spawner run -- sh -c 'echo ready; read line; sleep {mark}' {mark}{background}"));
+        screen.line(&format!(
+            "spawner run -- sh -c 'echo; echo ready; read line; sleep {mark}' {mark}{background}"
+        ));
         screen.shows("ready");
         drop(screen);
         let gone = || Some(()).filter(|()| alive(&mark).is_empty());

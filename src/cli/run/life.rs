@@ -36,7 +36,8 @@ pub(super) async fn live(
     Ok(Finished { task, exit, cleanup })
 }
 
-/// Starts the task. The first wish to stop is heeded once it runs; a second one gives the start up.
+/// Starts the task. The first wish to stop is heeded once it runs; where it does not within the grace, or at
+/// a second wish, the start is given up.
 async fn start(
     spawner: &dyn Spawner,
     spec: &TaskSpec,
@@ -44,18 +45,26 @@ async fn start(
     stopped: &mut bool,
 ) -> Result<Task> {
     let mut started = spawner.spawn_task(spec);
-    loop {
-        tokio::select! {
-            biased;
-            task = &mut started => return task,
-            () = stop.wished() => {
-                if *stopped {
-                    let program = spec.argv[0].to_string_lossy().into_owned();
-                    return Err(Error::new(ErrorKind::TimedOut, "start", program).because("interrupted twice"));
-                }
-                *stopped = true;
-            }
+    tokio::select! {
+        biased;
+        task = &mut started => return task,
+        () = stop.wished() => *stopped = true,
+    }
+    tokio::select! {
+        biased;
+        task = started => task,
+        () = given_up(stop, spec.teardown.grace) => {
+            let program = spec.argv[0].to_string_lossy().into_owned();
+            Err(Error::new(ErrorKind::TimedOut, "start", program).because("interrupted"))
         }
+    }
+}
+
+/// Nobody waits any longer for a start that was to be stopped.
+async fn given_up(stop: &mut impl Stop, grace: Duration) {
+    tokio::select! {
+        () = stop.wished() => {}
+        () = tokio::time::sleep(grace) => {}
     }
 }
 

@@ -8,6 +8,8 @@ mod report;
 mod stop;
 mod terminal;
 
+use std::time::Duration;
+
 use spawner::run::Finished;
 use spawner::{Backend, Backends, Error, ErrorKind, Level, Report, TaskSpec};
 
@@ -34,12 +36,21 @@ pub(crate) fn run(options: &RunOptions) -> Result<u8, Failure> {
             Ok(finished) => account(&finished, &spec, options, report),
             Err(error) => Err(unsupported(error, &backends)),
         };
-        match (done, backend.shutdown().await) {
+        match (done, shut_down(backend).await) {
             (Ok(_), Err(error)) => Err(error.into()),
             (done, Ok(())) => done,
             (Err(failure), Err(error)) => Err(failure.and(&error.to_string())),
         }
     })
+}
+
+/// Ends the backend's helpers; they end by themselves when we do, so there is no need to wait for ever.
+async fn shut_down(backend: Backend) -> Result<(), Error> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    match tokio::time::timeout(PATIENCE, backend.shutdown()).await {
+        Ok(done) => done,
+        Err(_) => Err(Error::new(ErrorKind::TimedOut, "see the end of", "the backend's helpers")),
+    }
 }
 
 async fn live(backend: &Backend, spec: &TaskSpec, host: Option<Host>) -> Result<Finished, Error> {

@@ -105,10 +105,14 @@ async fn a_second_wish_to_stop_skips_the_grace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_that_hangs_is_given_up_at_the_second_wish() {
+async fn a_start_that_hangs_is_given_up_after_the_grace_or_at_the_second_wish() {
+    let began = tokio::time::Instant::now();
     let script = Script { faults: HashMap::from([(Step::Start, Fault::Hang)]), ..Script::default() };
-    let error = run(script, &spec(), 2).await.unwrap_err();
-    assert!(error.to_string().contains("interrupted twice"), "{error}");
+    let error = run(script.clone(), &spec(), 2).await.unwrap_err();
+    assert!(error.to_string().contains("interrupted") && began.elapsed().is_zero(), "{error}");
+    let error = run(script, &spec(), 1).await.unwrap_err();
+    assert_eq!(began.elapsed(), spec().teardown.grace);
+    assert!(error.to_string().contains("interrupted"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
