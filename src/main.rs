@@ -11,5 +11,9 @@ fn main() -> std::process::ExitCode {
             return cli::fail(error);
         }
     }
-    cli::main()
+    let status = cli::main();
+    match spawner::process::dismiss_supervisor() {
+        Ok(()) => status,
+        Err(error) => cli::fail(error),
+    }
 }

@@ -71,7 +71,7 @@ pub(crate) fn settle(config: &ProcessConfig) -> Result<SetUp> {
             named
         }
     };
-    Ok(SetUp { mechanism, group: group.ok() })
+    Ok(SetUp { mechanism, group: group.ok(), single: false })
 }
 
 /// Through what limits can be set.
