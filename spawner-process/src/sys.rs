@@ -239,8 +239,8 @@ impl SharedWord {
         self.word().store(value, Ordering::SeqCst);
     }
 
-    pub(crate) fn is_set(&self) -> bool {
-        self.word().load(Ordering::SeqCst) != 0
+    pub(crate) fn get(&self) -> u64 {
+        self.word().load(Ordering::SeqCst)
     }
 
     pub(crate) fn take(&self) -> u64 {

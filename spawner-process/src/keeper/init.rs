@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::birth::{Cradle, write_obstacle};
+use super::birth::{Cradle, has_obstacle, write_obstacle};
 use crate::proc;
 use crate::sys::{self, Reap, Reaped, SharedWord, Side};
 use crate::vfork::Stack;
@@ -118,7 +118,7 @@ fn run(cradle: &Cradle, reports: OwnedFd, obstacle: &SharedWord, ids: Option<(u3
             sys::exit_now(127);
         }
     };
-    if obstacle.is_set() {
+    if has_obstacle(obstacle) {
         sys::exit_now(127);
     }
     let mut keeper = std::os::unix::net::UnixStream::from(reports);

@@ -10,13 +10,14 @@ mod signals;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal};
 
-use crate::cgroup::Group;
+use crate::cgroup::{Group, LimitGroups, Limiters};
 use crate::config::Choice;
 use crate::keeper;
 use crate::sys::{self, Reap, Side};
@@ -203,6 +204,7 @@ impl Supervisor {
             Ok(((near, far), Side::Parent(pid))) => {
                 drop(far);
                 self.keepers.insert(pid, self.forked);
+                self.orphanage.keeper_lives(pid);
                 self.forked += 1;
                 self.tell(&FromSupervisor::Keeper(pid), vec![near]);
                 Next::Go
@@ -236,13 +238,23 @@ impl Supervisor {
                     if let Some(index) = self.keepers.remove(&child.pid)
                         && !clean
                     {
-                        let group = self.group.as_ref().map(|group| (group.path().to_owned(), index));
-                        self.orphanage.keeper_died(child.pid, group);
+                        let groups = self.groups_of(index);
+                        self.orphanage.keeper_died(child.pid, groups);
                     }
                 }
                 Reap::NoneYet | Reap::Childless => return Ok(()),
             }
         }
+    }
+
+    /// Where a keeper's groups are, and what their names begin with.
+    fn groups_of(&self, index: u64) -> Vec<(PathBuf, String)> {
+        let Some(parent) = &self.set_up.group else { return Vec::new() };
+        let limits = LimitGroups::prefix(std::process::id(), index);
+        let mut groups: Vec<_> =
+            Limiters::folders().into_iter().map(|folder| (folder, limits.clone())).collect();
+        groups.push((parent.clone(), format!("task-{index}-")));
+        groups
     }
 
     /// Ends orphans; returns when to look again.
