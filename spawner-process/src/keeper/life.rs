@@ -108,7 +108,7 @@ impl Life {
 
     /// Readable when the init of a namespace has something to report.
     pub(super) fn reports(&self) -> Option<BorrowedFd<'_>> {
-        self.init.as_ref().filter(|_| !self.leader.ended).map(Init::reports)
+        self.init.as_ref().filter(|_| !self.leader.ended).and_then(Init::reports)
     }
 
     /// Notes that a child may have ended.

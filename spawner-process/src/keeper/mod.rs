@@ -53,6 +53,8 @@ pub(crate) struct Keeper {
     /// Whether the group has been another task's, and has not been looked over since.
     used_group: bool,
     harness_died: Option<Instant>,
+    /// Whether a large start has just been dealt with.
+    bloated: bool,
 }
 
 /// Runs a keeper; `index` is new among those of its supervisor.
@@ -86,6 +88,7 @@ impl Keeper {
             told_empty: false,
             used_group: false,
             harness_died: None,
+            bloated: false,
         };
         keeper.make_group();
         Ok(keeper)
@@ -201,6 +204,9 @@ impl Keeper {
             if self.wire.send(&Word::Reply(number, reply), Vec::new()).is_err() {
                 return self.harness_is_gone();
             }
+        }
+        if std::mem::take(&mut self.bloated) {
+            crate::sys::give_memory_back();
         }
         if self.wire.is_closed() { self.harness_is_gone() } else { Ok(()) }
     }

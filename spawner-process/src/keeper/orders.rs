@@ -17,6 +17,8 @@ impl Keeper {
     /// Carries out an order.
     pub(super) fn obey(&mut self, order: Order, descriptors: &[OwnedFd]) -> Reply {
         if let Order::Start(start) = order {
+            let size = start.env.iter().chain(&start.argv).map(Vec::len).sum::<usize>();
+            self.bloated = size > crate::wire::LARGE;
             return self.start(&start, descriptors).unwrap_or_else(Reply::NotStarted);
         }
         if matches!(order, Order::Release) {
