@@ -18,6 +18,9 @@ use crate::words::{FromSupervisor, Orphans, SetUp, ToSupervisor};
 /// How many idle keepers are kept, each with 32 KiB of memory of its own.
 const MOST_IDLE: usize = 16;
 
+/// How long a supervisor may take to send a keeper before it is made sure that it is not stopped.
+const HEARING: Duration = Duration::from_secs(1);
+
 /// How long a supervisor may take to leave.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -60,6 +63,16 @@ impl Hear for SupervisorState {
 pub(crate) struct Supervisor {
     link: Link<SupervisorState>,
     helper: Mutex<Option<Helper>>,
+}
+
+impl Supervisor {
+    /// Lets it go on, should a task have stopped it.
+    fn resume(&self) {
+        let mut helper = self.helper.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Err(error)) = helper.as_mut().map(Helper::resume) {
+            tracing::warn!(%error, "the supervisor may be stopped");
+        }
+    }
 }
 
 /// One call that waits for a keeper.
@@ -142,7 +155,15 @@ impl Keepers {
             let refused = state.refusals.pop().map(Err);
             state.keepers.pop().map(Ok).or(refused)
         });
-        match got.await.map_err(lost)? {
+        tokio::pin!(got);
+        let got = loop {
+            // A stopped supervisor would keep every start waiting.
+            match tokio::time::timeout(HEARING, &mut got).await {
+                Ok(got) => break got,
+                Err(_) => supervisor.resume(),
+            }
+        };
+        match got.map_err(lost)? {
             Ok((pid, socket)) => {
                 let link = Link::new(socket, KeeperState::default()).map_err(lost)?;
                 Ok(Arc::new(KeeperLink { pid, link }))
@@ -193,6 +214,7 @@ impl Keepers {
     /// Has the supervisor end a keeper that no longer answers.
     pub(crate) async fn end(&self, keeper: i32) -> Result<()> {
         let supervisor = self.running().await?;
+        supervisor.resume();
         let told = supervisor.link.say(&ToSupervisor::EndKeeper(keeper), Vec::new());
         told.map_err(|source| Error::io("end the keeper through", "the supervisor", source))
     }
@@ -201,6 +223,7 @@ impl Keepers {
     pub(crate) async fn orphans(&self, wanted: impl Fn(&Orphans) -> bool + Send) -> Result<Orphans> {
         let supervisor = self.running().await?;
         let lost = |source| Error::io("learn about orphans from", "the supervisor", source);
+        supervisor.resume();
         supervisor.link.with(|state| state.orphans = None);
         supervisor.link.say(&ToSupervisor::Orphans, Vec::new()).map_err(lost)?;
         supervisor.link.until(|state| state.orphans.clone().filter(&wanted)).await.map_err(lost)
@@ -216,6 +239,7 @@ impl Keepers {
         supervisor.link.with(|state| state.keepers.clear());
         supervisor.link.close();
         // With the last of its holders the socket goes, and with it what was in flight to it.
+        supervisor.resume();
         let helper = supervisor.helper.lock().unwrap_or_else(PoisonError::into_inner).take();
         helper.map(Leaving)
     }
@@ -234,7 +258,11 @@ impl Leaving {
             let pid = rustix::process::Pid::from_raw(self.0.pid().cast_signed());
             let pid = pid.ok_or_else(|| failed(std::io::ErrorKind::InvalidData.into()))?;
             let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
-            let pidfd = pidfd.map_err(|errno| failed(errno.into()))?;
+            let pidfd = match pidfd {
+                // It ended just now, in a harness that has the kernel reap its children.
+                Err(Errno::SRCH) => continue,
+                other => other.map_err(|errno| failed(errno.into()))?,
+            };
             let pidfd =
                 super::ready::watch(Arc::new(pidfd), tokio::io::Interest::READABLE).map_err(failed)?;
             match tokio::time::timeout_at(deadline, pidfd.readable()).await {
