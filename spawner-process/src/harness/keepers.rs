@@ -63,6 +63,8 @@ impl Hear for SupervisorState {
 pub(crate) struct Supervisor {
     link: Link<SupervisorState>,
     helper: Mutex<Option<Helper>>,
+    /// The control group that it makes for this harness.
+    group: Option<PathBuf>,
 }
 
 impl Supervisor {
@@ -193,8 +195,9 @@ impl Keepers {
             // A name that says whose it is, and is new for each supervisor.
             *parent = parent.join(format!("spawner-{}-{}", std::process::id(), lifeline.helper.pid()));
         }
+        let group = set_up.group.clone();
         link.say(&ToSupervisor::SetUp(set_up), Vec::new()).map_err(broken)?;
-        let supervisor = Arc::new(Supervisor { link, helper: Mutex::new(Some(lifeline.helper)) });
+        let supervisor = Arc::new(Supervisor { link, helper: Mutex::new(Some(lifeline.helper)), group });
         *own = Some(Arc::clone(&supervisor));
         Ok(supervisor)
     }
@@ -241,13 +244,13 @@ impl Keepers {
         // With the last of its holders the socket goes, and with it what was in flight to it.
         supervisor.resume();
         let helper = supervisor.helper.lock().unwrap_or_else(PoisonError::into_inner).take();
-        helper.map(Leaving)
+        helper.map(|helper| Leaving(helper, supervisor.group.clone()))
     }
 }
 
 /// A supervisor that was told to leave. It does so after everything of this harness was ended and removed.
 #[derive(Debug)]
-pub(crate) struct Leaving(Helper);
+pub(crate) struct Leaving(Helper, Option<PathBuf>);
 
 impl Leaving {
     /// Waits until it has left.
@@ -271,11 +274,22 @@ impl Leaving {
                 Err(_) => return Err(Error::new(ErrorKind::TimedOut, "see the end of", "the supervisor")),
             }
         }
+        self.remove_group();
         Ok(())
     }
 
     /// The same for a thread.
     pub(crate) fn wait(mut self) -> Result<()> {
-        self.0.wait(PATIENCE)
+        self.0.wait(PATIENCE)?;
+        self.remove_group();
+        Ok(())
+    }
+
+    /// A supervisor that was killed could not remove its group. Once it has ended, a keeper that still has a
+    /// group in there sees that, and removes both: so one try is enough.
+    fn remove_group(&self) {
+        if let Some(Err(error)) = self.1.as_deref().map(std::fs::remove_dir) {
+            tracing::trace!(%error, "the harness's group is gone already, or in use");
+        }
     }
 }
