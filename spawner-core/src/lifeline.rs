@@ -145,6 +145,16 @@ impl Helper {
         Ok(())
     }
 
+    /// Lets it go on, should something have stopped it. It is an own child that has not been reaped, so nobody
+    /// else has its pid.
+    pub fn resume(&mut self) -> Result<()> {
+        if self.has_ended() {
+            return Ok(());
+        }
+        kill_process(self.pid, Signal::CONT)
+            .map_err(|errno| Error::io("resume the helper process", self.pid().to_string(), errno.into()))
+    }
+
     /// Ends it by force. It is an own child that has not been reaped, so nobody else has its pid.
     pub fn kill(&mut self) -> Result<()> {
         if self.has_ended() {

@@ -67,6 +67,15 @@ pub(crate) fn clone_args(cgroup: Option<BorrowedFd<'_>>, flags: u64) -> libc::cl
     args
 }
 
+/// Gives freed memory back to the kernel, which the allocator would keep.
+pub(crate) fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) has no preconditions.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Ends this process at once, without running anything that was registered for its end.
 pub(crate) fn exit_now(status: i32) -> ! {
     // SAFETY: _exit(2) has no preconditions.
@@ -239,8 +248,8 @@ impl SharedWord {
         self.word().store(value, Ordering::SeqCst);
     }
 
-    pub(crate) fn is_set(&self) -> bool {
-        self.word().load(Ordering::SeqCst) != 0
+    pub(crate) fn get(&self) -> u64 {
+        self.word().load(Ordering::SeqCst)
     }
 
     pub(crate) fn take(&self) -> u64 {

@@ -36,6 +36,17 @@ pub(crate) fn own_children() -> io::Result<Vec<i32>> {
     }
 }
 
+/// Whether nothing runs below this process, but for the children that `skip` names and what is below those.
+///
+/// A walk that finds nobody alive does not show it: a child may have had another one, and ended, after the
+/// list was read. But what is dead has no children, they have fallen to this process before: so if every
+/// child of a list was seen dead, and the list is the same after that, nobody is missed.
+pub(crate) fn is_lifeless(skip: &dyn Fn(i32) -> bool) -> io::Result<bool> {
+    let before = own_children()?;
+    let dead = |&pid: &i32| skip(pid) || Stat::of(pid).is_ok_and(|stat| stat.is_dead());
+    Ok(before.iter().all(dead) && own_children()? == before)
+}
+
 /// Walks the tree below this process, without the children that `skip` names, from the top down, and sends
 /// each member `signals`, in their order. Calls `visit` for each.
 ///

@@ -24,6 +24,9 @@ const MOST_DESCRIPTORS: usize = 3;
 /// What a frame may be at most: an argv and an environment near ARG_MAX, and some.
 const LONGEST: usize = 64 << 20;
 
+/// What of memory is worth being given back.
+pub(crate) const LARGE: usize = 64 << 10;
+
 /// One end of the conversation. It never blocks.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -151,6 +154,10 @@ impl Wire {
         let Some(body) = rest.get(..length) else { return Ok(None) };
         let message = postcard::from_bytes(body).map_err(io::Error::other)?;
         self.inbox.drain(..HEADER + length);
+        if self.inbox.is_empty() && length > LARGE {
+            // An idle keeper is to be small, also after a large message.
+            self.inbox = Vec::new();
+        }
         let received = if descriptors > 0 { self.received.pop_front() } else { None };
         Ok(Some((message, received.unwrap_or_default())))
     }

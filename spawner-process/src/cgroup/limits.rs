@@ -42,6 +42,15 @@ impl Limiters {
     }
 }
 
+impl Limiters {
+    /// The folders of version 1 in which groups with limits are made.
+    pub(crate) fn folders() -> Vec<PathBuf> {
+        let Ok(tables) = Tables::read() else { return Vec::new() };
+        let found = ["memory", "pids", "cpu"].map(|name| tables.version_1(name).map(|found| found.own));
+        found.into_iter().flatten().collect()
+    }
+}
+
 /// The controllers that groups below `parent` have or can be given: all of `parent`'s, unless it has
 /// processes of its own (the "no internal processes" rule), in which case those it passes on already.
 fn delegated(parent: &Path) -> String {
@@ -69,6 +78,12 @@ pub(crate) struct LimitGroups {
 }
 
 impl LimitGroups {
+    /// What the names of the groups begin with that belong to the tasks of one keeper, which is known by its
+    /// supervisor and its index there.
+    pub(crate) fn prefix(supervisor: u32, keeper: u64) -> String {
+        format!("spawner-{supervisor}-{keeper}-")
+    }
+
     /// Sets `limits` for a task; `name` is new in every hierarchy, `group` its version 2 group.
     pub(crate) fn create(
         limits: &Limits,

@@ -1,6 +1,6 @@
 //! The conversation with one keeper.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -27,6 +27,8 @@ pub(crate) struct KeeperState {
     /// The look after which everything was given back.
     pub(crate) gone: Option<Box<Sight>>,
     replies: HashMap<u32, Reply>,
+    /// Whose answers nobody awaits any more, and have not come.
+    dropped: HashSet<u32>,
     next: u32,
 }
 
@@ -35,6 +37,7 @@ impl Hear for KeeperState {
 
     fn hear(&mut self, word: Word, _: Vec<OwnedFd>) {
         match word {
+            Word::Reply(number, _) if self.dropped.remove(&number) => {}
             Word::Reply(number, reply) => drop(self.replies.insert(number, reply)),
             Word::Ended(ended) => self.ended = Some((ended, Instant::now())),
             Word::Empty => self.empty = true,
@@ -50,9 +53,33 @@ impl Hear for KeeperState {
 }
 
 impl KeeperState {
-    /// Forgets the task that was given back.
+    /// Forgets the task that was given back; not the answers, which somebody may still be about to take.
     pub(crate) fn next_task(&mut self) {
-        *self = Self { task: self.task.wrapping_add(1), next: self.next, ..Self::default() };
+        *self = Self {
+            task: self.task.wrapping_add(1),
+            next: self.next,
+            replies: std::mem::take(&mut self.replies),
+            dropped: std::mem::take(&mut self.dropped),
+            ..Self::default()
+        };
+    }
+
+    fn forget(&mut self, number: u32) {
+        if self.replies.remove(&number).is_none() {
+            self.dropped.insert(number);
+        }
+    }
+}
+
+/// A call that waits for its answer; without it, the answer is dropped when it comes.
+struct Asked<'a> {
+    link: &'a KeeperLink,
+    number: u32,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.link.link.with(|state| state.forget(self.number));
     }
 }
 
@@ -60,17 +87,16 @@ impl KeeperLink {
     /// Says something and waits for the answer. Cancel-safe: the answer to a dropped call is dropped.
     pub(crate) async fn ask(&self, order: Order, descriptors: Vec<OwnedFd>) -> Result<Reply> {
         let number = self.say(order, descriptors)?;
-        self.answer(number).await
+        let asked = Asked { link: self, number };
+        let reply = self.answer(number).await?;
+        std::mem::forget(asked);
+        Ok(reply)
     }
 
     /// Says something, to which [`KeeperLink::answer`] gets the answer.
     pub(crate) fn say(&self, order: Order, descriptors: Vec<OwnedFd>) -> Result<u32> {
         let number = self.link.with(|state| {
             state.next = state.next.wrapping_add(1);
-            // Nobody waits any more for what an older call was told, where it was dropped.
-            if state.replies.len() > 64 {
-                state.replies.clear();
-            }
             state.next
         });
         self.link.say(&Request { number, order }, descriptors).map_err(lost)?;

@@ -18,6 +18,9 @@ use crate::words::{FromSupervisor, Order, Orphans, Request, SetUp, ToSupervisor}
 /// How many idle keepers are kept, each with 32 KiB of memory of its own.
 const MOST_IDLE: usize = 16;
 
+/// How long a supervisor may take to send a keeper before it is made sure that it is not stopped.
+const HEARING: Duration = Duration::from_secs(1);
+
 /// How long a supervisor may take to leave.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -62,6 +65,16 @@ pub(crate) struct Supervisor {
     /// What its keepers are told first.
     set_up: SetUp,
     helper: Mutex<Option<Helper>>,
+}
+
+impl Supervisor {
+    /// Lets it go on, should a task have stopped it.
+    fn resume(&self) {
+        let mut helper = self.helper.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Err(error)) = helper.as_mut().map(Helper::resume) {
+            tracing::warn!(%error, "the supervisor may be stopped");
+        }
+    }
 }
 
 /// One call that waits for a keeper.
@@ -144,7 +157,15 @@ impl Keepers {
             let refused = state.refusals.pop().map(Err);
             state.keepers.pop().map(Ok).or(refused)
         });
-        match got.await.map_err(lost)? {
+        tokio::pin!(got);
+        let got = loop {
+            // A stopped supervisor would keep every start waiting.
+            match tokio::time::timeout(HEARING, &mut got).await {
+                Ok(got) => break got,
+                Err(_) => supervisor.resume(),
+            }
+        };
+        match got.map_err(lost)? {
             Ok((pid, socket)) => {
                 let link = Link::new(socket, KeeperState::default()).map_err(lost)?;
                 let set_up = Request { number: 0, order: Order::SetUp(supervisor.set_up.clone()) };
@@ -201,6 +222,7 @@ impl Keepers {
     /// Has the supervisor end a keeper that no longer answers.
     pub(crate) async fn end(&self, keeper: i32) -> Result<()> {
         let supervisor = self.running().await?;
+        supervisor.resume();
         let told = supervisor.link.say(&ToSupervisor::EndKeeper(keeper), Vec::new());
         told.map_err(|source| Error::io("end the keeper through", "the supervisor", source))
     }
@@ -209,6 +231,7 @@ impl Keepers {
     pub(crate) async fn orphans(&self, wanted: impl Fn(&Orphans) -> bool + Send) -> Result<Orphans> {
         let supervisor = self.running().await?;
         let lost = |source| Error::io("learn about orphans from", "the supervisor", source);
+        supervisor.resume();
         supervisor.link.with(|state| state.orphans = None);
         supervisor.link.say(&ToSupervisor::Orphans, Vec::new()).map_err(lost)?;
         supervisor.link.until(|state| state.orphans.clone().filter(&wanted)).await.map_err(lost)
@@ -242,14 +265,15 @@ impl Keepers {
         supervisor.link.with(|state| state.keepers.clear());
         supervisor.link.close();
         // With the last of its holders the socket goes, and with it what was in flight to it.
+        supervisor.resume();
         let helper = supervisor.helper.lock().unwrap_or_else(PoisonError::into_inner).take();
-        helper.map(Leaving)
+        helper.map(|helper| Leaving(helper, supervisor.set_up.group.clone()))
     }
 }
 
 /// A supervisor that was told to leave. It does so after everything of this harness was ended and removed.
 #[derive(Debug)]
-pub(crate) struct Leaving(Helper);
+pub(crate) struct Leaving(Helper, Option<PathBuf>);
 
 impl Leaving {
     /// Waits until it has left.
@@ -260,7 +284,11 @@ impl Leaving {
             let pid = rustix::process::Pid::from_raw(self.0.pid().cast_signed());
             let pid = pid.ok_or_else(|| failed(std::io::ErrorKind::InvalidData.into()))?;
             let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
-            let pidfd = pidfd.map_err(|errno| failed(errno.into()))?;
+            let pidfd = match pidfd {
+                // It ended just now, in a harness that has the kernel reap its children.
+                Err(Errno::SRCH) => continue,
+                other => other.map_err(|errno| failed(errno.into()))?,
+            };
             let pidfd =
                 super::ready::watch(Arc::new(pidfd), tokio::io::Interest::READABLE).map_err(failed)?;
             match tokio::time::timeout_at(deadline, pidfd.readable()).await {
@@ -269,11 +297,22 @@ impl Leaving {
                 Err(_) => return Err(Error::new(ErrorKind::TimedOut, "see the end of", "the supervisor")),
             }
         }
+        self.remove_group();
         Ok(())
     }
 
     /// The same for a thread.
     pub(crate) fn wait(mut self) -> Result<()> {
-        self.0.wait(PATIENCE)
+        self.0.wait(PATIENCE)?;
+        self.remove_group();
+        Ok(())
+    }
+
+    /// A supervisor that was killed could not remove its group. Once it has ended, a keeper that still has a
+    /// group in there sees that, and removes both: so one try is enough.
+    fn remove_group(&self) {
+        if let Some(Err(error)) = self.1.as_deref().map(std::fs::remove_dir) {
+            tracing::trace!(%error, "the harness's group is gone already, or in use");
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! The start of a task, from its keeper to its program's first instruction.
 
 use std::cell::Cell;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::fd::{AsFd as _, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -14,7 +14,7 @@ use super::Keeper;
 use super::group_watch::GroupWatch;
 use super::init;
 use super::life::{Life, Newborn};
-use crate::cgroup::LimitGroups;
+use crate::cgroup::{Group, LimitGroups};
 use crate::config::Choice;
 use crate::proc::Stat;
 use crate::sys::{self, CStrings};
@@ -30,11 +30,11 @@ pub(super) struct Cradle {
     argv: CStrings,
     env: CStrings,
     candidates: Vec<CString>,
-    cwd: Option<PathBuf>,
+    cwd: Option<CString>,
     terminal: Option<i32>,
     streams: [OwnedFd; 3],
     /// Files through which the child joins control groups that it was not born in.
-    doors: Vec<PathBuf>,
+    doors: Vec<CString>,
 }
 
 impl Keeper {
@@ -52,9 +52,15 @@ impl Keeper {
         let limits = match &start.limits {
             None => LimitGroups::default(),
             Some((limits, limiters)) => {
-                let name = format!("spawner-{}-{}", std::process::id(), self.tasks);
-                LimitGroups::create(limits, limiters, &name, path.as_deref())
-                    .map_err(|error| Obstacle::from_io(Step::Limits, &error))?
+                let supervisor = self.supervisor.map_or(0, |pid| pid.as_raw_nonzero().get().cast_unsigned());
+                let name = format!("{}{}", LimitGroups::prefix(supervisor, self.index), self.tasks);
+                match LimitGroups::create(limits, limiters, &name, path.as_deref()) {
+                    Ok(groups) => groups,
+                    Err(error) => {
+                        self.group_is_used_up();
+                        return Err(Obstacle::from_io(Step::Limits, &error));
+                    }
+                }
             }
         };
         let mut limits = Some(limits);
@@ -68,6 +74,9 @@ impl Keeper {
                 Ok(Reply::Started(started))
             }
             Err(obstacle) => {
+                if start.limits.is_some() {
+                    self.group_is_used_up();
+                }
                 if let Some(Err(error)) = limits.as_mut().map(LimitGroups::remove) {
                     return Err(Obstacle {
                         detail: format!("{}; and then: {error}", obstacle.detail),
@@ -88,13 +97,12 @@ impl Keeper {
         let doors = limits.as_ref().map(LimitGroups::doors).unwrap_or_default();
         let cradle = Cradle::new(start, streams, doors)?;
         let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
-        let folder = group.map(crate::cgroup::Group::folder);
         let mechanism = self.set_up.mechanism;
         let (pid, init, pidfd) = if mechanism == Choice::PidNamespace {
-            let (init, leader, pidfd) = init::start(&cradle, folder, &self.obstacle)?;
+            let (init, leader, pidfd) = init::start(&cradle, group.map(Group::folder), &self.obstacle)?;
             (leader, Some(init), pidfd)
         } else {
-            let born = cradle.rock(&mut self.stack, folder, &self.obstacle);
+            let born = cradle.rock(&mut self.stack, group, &self.obstacle);
             (born.map_err(|error| Obstacle::from_io(Step::Fork, &error))?, None, None)
         };
         if let Some((step, errno)) = read_obstacle(&self.obstacle) {
@@ -150,6 +158,10 @@ impl Cradle {
             |list: &[Vec<u8>]| list.iter().cloned().map(CString::new).collect::<Result<Vec<_>, _>>();
         let argv = strings(&start.argv).map_err(|_| invalid("a NUL byte in an argument"))?;
         let env = strings(&start.env).map_err(|_| invalid("a NUL byte in the environment"))?;
+        let cwd = start.cwd.clone().map(CString::new).transpose();
+        let cwd = cwd.map_err(|_| invalid("a NUL byte in the working directory"))?;
+        let doors = doors.into_iter().map(|door| CString::new(door.into_os_string().into_vec()));
+        let doors = doors.collect::<Result<_, _>>().map_err(|_| invalid("a NUL byte in a group's name"))?;
         let program = argv.first().cloned().ok_or_else(|| invalid("an empty argv"))?;
         // Copies above the standard numbers: putting one in its place must not close another.
         let streams: Vec<OwnedFd> = streams
@@ -163,7 +175,7 @@ impl Cradle {
             argv: CStrings::new(argv),
             env: CStrings::new(env),
             candidates: candidates(&program, &start.path),
-            cwd: start.cwd.as_ref().map(|cwd| PathBuf::from(std::ffi::OsStr::from_bytes(cwd))),
+            cwd,
             terminal: start.terminal.map(i32::from),
             streams,
             doors,
@@ -174,41 +186,38 @@ impl Cradle {
     pub(super) fn rock(
         &self,
         stack: &mut Stack,
-        group: Option<BorrowedFd<'_>>,
+        group: Option<&Group>,
         obstacle: &sys::SharedWord,
     ) -> io::Result<i32> {
         let not_binary = Cell::new(None);
-        let mut child = || {
-            let (step, errno, candidate) = self.become_program(&self.candidates, &self.argv);
+        let mut child = |door: Option<&CStr>| {
+            let (step, errno, candidate) = self.become_program(&self.candidates, &self.argv, door);
             write_obstacle(obstacle, step, errno);
             not_binary.set(Some(candidate).filter(|_| step == Step::Execute && errno == libc::ENOEXEC));
         };
-        // SAFETY: keepers and inits have one thread; the child changes nothing that its parent relies on but
-        // what it says why it failed with, and what it allocates it frees.
-        #[allow(unsafe_code)]
-        let pid = unsafe { vfork::run_until_exec(stack, group, &mut child) }?;
+        let pid = bear(stack, group, obstacle, &mut child)?;
         let Some(path) = not_binary.get().and_then(|candidate| self.candidates.get(candidate)) else {
             return Ok(pid);
         };
         // A file without a magic number is a shell script (POSIX, execvp).
         reap_stillborn(pid);
-        obstacle.take();
         let argv = self.argv.with_front(&[CString::from(c"sh"), path.clone()]);
         let shell = [CString::from(c"/bin/sh")];
-        let mut child = || {
-            let (step, errno, _) = self.become_program(&shell, &argv);
+        let mut child = |door: Option<&CStr>| {
+            let (step, errno, _) = self.become_program(&shell, &argv, door);
             write_obstacle(obstacle, step, errno);
         };
-        // SAFETY: as above.
-        #[allow(unsafe_code)]
-        unsafe {
-            vfork::run_until_exec(stack, group, &mut child)
-        }
+        bear(stack, group, obstacle, &mut child)
     }
 
     /// Returns only with what kept it from its program: the step, the error number and the candidate.
-    fn become_program(&self, candidates: &[CString], argv: &CStrings) -> (Step, i32, usize) {
-        match self.prepare() {
+    fn become_program(
+        &self,
+        candidates: &[CString],
+        argv: &CStrings,
+        door: Option<&CStr>,
+    ) -> (Step, i32, usize) {
+        match self.prepare(door) {
             Ok(()) => {
                 let (errno, candidate) = sys::exec(candidates, argv, &self.env);
                 (Step::Execute, errno, candidate)
@@ -217,9 +226,10 @@ impl Cradle {
         }
     }
 
-    fn prepare(&self) -> Result<(), (Step, io::Error)> {
-        for door in &self.doors {
-            std::fs::write(door, "0").map_err(|error| (Step::Join, error))?;
+    /// Allocates nothing: a child that is killed in the middle of it would leave the keeper's heap broken.
+    fn prepare(&self, door: Option<&CStr>) -> Result<(), (Step, io::Error)> {
+        for door in self.doors.iter().map(CString::as_c_str).chain(door) {
+            join(door).map_err(|errno| (Step::Join, errno.into()))?;
         }
         rustix::process::setsid().map_err(|errno| (Step::Session, errno.into()))?;
         for (number, stream) in (0..).zip(&self.streams) {
@@ -230,7 +240,7 @@ impl Cradle {
         }
         crate::supervisor::restore_signals().map_err(|error| (Step::Session, error))?;
         match &self.cwd {
-            Some(cwd) => std::env::set_current_dir(cwd).map_err(|error| (Step::Folder, error)),
+            Some(cwd) => rustix::process::chdir(cwd).map_err(|errno| (Step::Folder, errno.into())),
             None => Ok(()),
         }
     }
@@ -242,11 +252,50 @@ impl Cradle {
 
     fn describe(&self, step: Step) -> String {
         match (step, &self.cwd) {
-            (Step::Folder, Some(cwd)) => cwd.display().to_string(),
-            (Step::Join, _) => self.doors.first().map(|door| door.display().to_string()).unwrap_or_default(),
+            (Step::Folder, Some(cwd)) => cwd.to_string_lossy().into_owned(),
+            (Step::Join, _) => {
+                self.doors.first().map(|door| door.to_string_lossy().into_owned()).unwrap_or_default()
+            }
             _ => String::new(),
         }
     }
+}
+
+/// Has a child that runs `child` until it executes a program.
+///
+/// It is born in `group`. Some kernels (6.18 is one) kill what is born in a group other than its parent's,
+/// unless both have seen equally many `cgroup.kill`: they compare the count of the one with that of the other.
+/// Such a child has not run a single instruction, and another one is had, which joins the group by the door.
+fn bear(
+    stack: &mut Stack,
+    group: Option<&Group>,
+    obstacle: &sys::SharedWord,
+    child: &mut dyn FnMut(Option<&CStr>),
+) -> io::Result<i32> {
+    obstacle.take();
+    let mut begun = |door: Option<&CStr>| {
+        obstacle.set(BEGUN);
+        child(door);
+    };
+    // SAFETY: keepers and inits have one thread; the child changes nothing that its parent relies on but
+    // what it says why it failed with, and what it allocates it frees.
+    #[allow(unsafe_code)]
+    let pid = unsafe { vfork::run_until_exec(stack, group.map(Group::folder), &mut || begun(None)) }?;
+    let Some(group) = group.filter(|_| obstacle.get() == 0) else { return Ok(pid) };
+    reap_stillborn(pid);
+    let door = CString::new(group.path().join("cgroup.procs").into_os_string().into_vec())?;
+    // SAFETY: as above.
+    #[allow(unsafe_code)]
+    unsafe {
+        vfork::run_until_exec(stack, None, &mut || begun(Some(&door)))
+    }
+}
+
+/// Moves the calling process into the group whose `cgroup.procs` is `door`.
+fn join(door: &CStr) -> rustix::io::Result<()> {
+    use rustix::fs::{Mode, OFlags};
+    let file = rustix::fs::open(door, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(file, b"0").map(drop)
 }
 
 /// Where a program may be: as it is where its name has a slash, else in each folder of the path.
@@ -262,15 +311,24 @@ fn candidates(program: &CString, path: &[u8]) -> Vec<CString> {
     path.split(|&byte| byte == b':').filter_map(in_folder).collect()
 }
 
+/// What a child's word is once it runs.
+const BEGUN: u64 = 1;
+/// The bit that tells an obstacle.
+const OBSTACLE: u64 = 1 << 63;
+
+pub(super) fn has_obstacle(word: &sys::SharedWord) -> bool {
+    word.get() & OBSTACLE != 0
+}
+
 /// How a child says what kept it from its program: step and error number in one word.
 pub(super) fn write_obstacle(word: &sys::SharedWord, step: Step, errno: i32) {
     let step = STEPS.iter().position(|&own| own == step).unwrap_or(0) as u64;
-    word.set(1 << 63 | step << 32 | u64::from(errno.cast_unsigned()));
+    word.set(OBSTACLE | step << 32 | u64::from(errno.cast_unsigned()));
 }
 
 fn read_obstacle(word: &sys::SharedWord) -> Option<(Step, i32)> {
     let value = word.take();
-    if value == 0 {
+    if value & OBSTACLE == 0 {
         return None;
     }
     #[allow(clippy::cast_possible_truncation)]

@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::birth::{Cradle, write_obstacle};
+use super::birth::{Cradle, has_obstacle, write_obstacle};
 use crate::proc;
 use crate::sys::{self, Reap, Reaped, SharedWord, Side};
 use crate::vfork::Stack;
@@ -25,6 +25,8 @@ pub(super) struct Init {
     leader: i32,
     /// What it says: one byte when the main process runs, then the main process's end.
     reports: OwnedFd,
+    /// Whether it has ended, and so says nothing any more; it may take long to be gone.
+    silent: bool,
 }
 
 const REPORT: usize = 4 + 3 * 8;
@@ -65,14 +67,14 @@ pub(super) fn start(
     };
     if !running {
         // Either the obstacle says why, or something killed it: then the reaped init will.
-        return Ok((Init { pid, leader: pid, reports: reader }, pid, None));
+        return Ok((Init { pid, leader: pid, reports: reader, silent: false }, pid, None));
     }
     // The init reaps nothing before it hears from its keeper, so its first child is the main process.
     let leader = proc::children(pid, 1).ok().and_then(|children| children.first().copied()).unwrap_or(pid);
     let pidfd = Pid::from_raw(leader).and_then(|leader| pidfd_open(leader, PidfdFlags::empty()).ok());
     let heard = rustix::io::ioctl_fionbio(&reader, true).and_then(|()| rustix::io::write(&reader, &[1]));
     heard.map_err(|errno| failed(Step::Fork, errno))?;
-    Ok((Init { pid, leader, reports: reader }, leader, pidfd))
+    Ok((Init { pid, leader, reports: reader, silent: false }, leader, pidfd))
 }
 
 fn failed(step: Step, errno: Errno) -> Obstacle {
@@ -81,8 +83,8 @@ fn failed(step: Step, errno: Errno) -> Obstacle {
 
 impl Init {
     /// Readable when there is a report.
-    pub(super) fn reports(&self) -> BorrowedFd<'_> {
-        self.reports.as_fd()
+    pub(super) fn reports(&self) -> Option<BorrowedFd<'_>> {
+        (!self.silent).then(|| self.reports.as_fd())
     }
 
     /// How the main process ended, once.
@@ -91,7 +93,10 @@ impl Init {
         match rustix::io::read(&self.reports, &mut buffer) {
             Ok(REPORT) => {}
             // Nothing yet; or the init has ended, and its own end says so.
-            Ok(_) | Err(_) => return None,
+            other => {
+                self.silent |= other.is_ok() || other == Err(Errno::CONNRESET);
+                return None;
+            }
         }
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| buffer[at + index]));
         let status = i32::from_le_bytes(std::array::from_fn(|index| buffer[index]));
@@ -118,7 +123,11 @@ fn run(cradle: &Cradle, reports: OwnedFd, obstacle: &SharedWord, ids: Option<(u3
             sys::exit_now(127);
         }
     };
-    if obstacle.is_set() {
+    if has_obstacle(obstacle) {
+        sys::exit_now(127);
+    }
+    // The task's streams are the task's alone: who closes one is to be noticed by who reads from it.
+    if sys::close_all_but(&mut [reports.as_raw_fd()]).is_err() {
         sys::exit_now(127);
     }
     let mut keeper = std::os::unix::net::UnixStream::from(reports);

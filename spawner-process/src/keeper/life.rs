@@ -40,6 +40,8 @@ pub(super) struct Life {
     empty: bool,
     denied_only: bool,
     strike: Option<Strike>,
+    /// Whether the control group was killed: see `birth::bear`.
+    group_killed: bool,
     /// The main process's end, until it is told.
     end: Option<Ended>,
 }
@@ -86,6 +88,7 @@ impl Life {
             empty: false,
             denied_only: false,
             strike: None,
+            group_killed: false,
             end: None,
         }
     }
@@ -105,7 +108,7 @@ impl Life {
 
     /// Readable when the init of a namespace has something to report.
     pub(super) fn reports(&self) -> Option<BorrowedFd<'_>> {
-        self.init.as_ref().filter(|_| !self.leader.ended).map(Init::reports)
+        self.init.as_ref().filter(|_| !self.leader.ended).and_then(Init::reports)
     }
 
     /// Notes that a child may have ended.
@@ -250,6 +253,7 @@ impl Life {
         }
         // A group that refuses has its members killed one by one, below.
         let struck = group.map(Group::kill);
+        self.group_killed |= struck.is_some();
         let mut denied = 0;
         let mut seen_alive = 0;
         // The group's own blow is enough at first; a walk would only slow its members' ends.
@@ -307,9 +311,9 @@ impl Life {
         self.limits.remove()
     }
 
-    /// Whether the version 2 group carries a limit of this task.
+    /// Whether the version 2 group carries a limit of this task, or has been killed.
     pub(super) fn used_up_group(&self) -> bool {
-        self.limits.mark_v2()
+        self.group_killed || self.limits.mark_v2()
     }
 
     /// Lets the leader go that was kept unreaped.

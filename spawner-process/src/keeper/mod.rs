@@ -43,6 +43,8 @@ pub(crate) struct Keeper {
     /// What its children run on until they execute.
     stack: Stack,
     index: u64,
+    /// The process that forked this one.
+    supervisor: Option<rustix::process::Pid>,
     /// How many tasks there have been.
     tasks: u64,
     life: Option<Life>,
@@ -51,6 +53,8 @@ pub(crate) struct Keeper {
     /// Whether the group has been another task's, and has not been looked over since.
     used_group: bool,
     harness_died: Option<Instant>,
+    /// Whether a large start has just been dealt with.
+    bloated: bool,
 }
 
 /// Runs a keeper; `index` is new among those of its supervisor.
@@ -80,11 +84,13 @@ impl Keeper {
             obstacle: SharedWord::new()?,
             stack: Stack::new(),
             index,
+            supervisor: rustix::process::getppid(),
             tasks: 0,
             life: None,
             told_empty: false,
             used_group: false,
             harness_died: None,
+            bloated: false,
         })
     }
 
@@ -227,6 +233,9 @@ impl Keeper {
             if self.wire.send(&Word::Reply(number, reply), Vec::new()).is_err() {
                 return self.harness_is_gone();
             }
+        }
+        if std::mem::take(&mut self.bloated) {
+            crate::sys::give_memory_back();
         }
         if self.wire.is_closed() { self.harness_is_gone() } else { Ok(()) }
     }

@@ -17,6 +17,8 @@ impl Keeper {
     /// Carries out an order.
     pub(super) fn obey(&mut self, order: Order, descriptors: &[OwnedFd]) -> Reply {
         if let Order::Start(start) = order {
+            let size = start.env.iter().chain(&start.argv).map(Vec::len).sum::<usize>();
+            self.bloated = size > crate::wire::LARGE;
             return self.start(&start, descriptors).unwrap_or_else(Reply::NotStarted);
         }
         if matches!(order, Order::Release) {
@@ -83,12 +85,24 @@ impl Keeper {
         trouble
     }
 
+    /// A birth failed after limits may have been set in the group: no other task may have it.
+    pub(super) fn group_is_used_up(&mut self) {
+        if let Some(Ok(group)) = &self.group {
+            self.group = Some(match group.remove() {
+                Ok(()) => Err(io::ErrorKind::NotFound.into()),
+                Err(error) => Err(error),
+            });
+        }
+    }
+
     /// Has a group ready for the next task: the last one's, where that left it as it was made.
     pub(super) fn renew_group(&mut self) {
-        if !std::mem::replace(&mut self.used_group, false) {
+        let used = std::mem::replace(&mut self.used_group, false);
+        let Some(group) = &mut self.group else { return };
+        // One that could not be made may be by now.
+        if !used && group.is_ok() {
             return;
         }
-        let Some(group) = &mut self.group else { return };
         if let Ok(own) = group {
             if own.is_as_made().unwrap_or(false) {
                 return;

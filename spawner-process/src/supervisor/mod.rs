@@ -10,13 +10,14 @@ mod signals;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal};
 
-use crate::cgroup::Group;
+use crate::cgroup::{Group, LimitGroups, Limiters};
 use crate::config::Choice;
 use crate::keeper;
 use crate::sys::{self, Reap, Side};
@@ -37,6 +38,8 @@ const PATIENCE_WITH_KEEPERS: Duration = Duration::from_secs(15);
 struct Supervisor {
     wire: Wire,
     wake: Wake,
+    /// Where the control group of this harness is, or should be.
+    group_path: Option<std::path::PathBuf>,
     /// The control group of this harness.
     group: Option<Group>,
     keepers: BTreeMap<i32, u64>,
@@ -85,6 +88,7 @@ impl Supervisor {
         Ok(Self {
             wire: Wire::new(own)?,
             wake: Wake::new()?,
+            group_path: None,
             group: None,
             keepers: BTreeMap::new(),
             forked: 0,
@@ -181,6 +185,7 @@ impl Supervisor {
         rustix::process::set_child_subreaper(subreaper.then(rustix::process::getpid))?;
         self.orphanage.set_subreaper(subreaper);
         // Where it cannot be made, neither can those below it, and the first start of a task says why.
+        self.group_path.clone_from(&set_up.group);
         self.group = set_up.group.as_deref().and_then(|path| Group::create_or_open(path).ok());
         Ok(())
     }
@@ -202,6 +207,7 @@ impl Supervisor {
             Ok(((near, far), Side::Parent(pid))) => {
                 drop(far);
                 self.keepers.insert(pid, self.forked);
+                self.orphanage.keeper_lives(pid);
                 self.forked += 1;
                 self.tell(&FromSupervisor::Keeper(pid), vec![near]);
                 Next::Go
@@ -235,13 +241,23 @@ impl Supervisor {
                     if let Some(index) = self.keepers.remove(&child.pid)
                         && !clean
                     {
-                        let group = self.group.as_ref().map(|group| (group.path().to_owned(), index));
-                        self.orphanage.keeper_died(child.pid, group);
+                        let groups = self.groups_of(index);
+                        self.orphanage.keeper_died(child.pid, groups);
                     }
                 }
                 Reap::NoneYet | Reap::Childless => return Ok(()),
             }
         }
+    }
+
+    /// Where a keeper's groups are, and what their names begin with.
+    fn groups_of(&self, index: u64) -> Vec<(PathBuf, String)> {
+        let Some(parent) = &self.group_path else { return Vec::new() };
+        let limits = LimitGroups::prefix(std::process::id(), index);
+        let mut groups: Vec<_> =
+            Limiters::folders().into_iter().map(|folder| (folder, limits.clone())).collect();
+        groups.push((parent.clone(), format!("task-{index}-")));
+        groups
     }
 
     /// Ends orphans; returns when to look again.

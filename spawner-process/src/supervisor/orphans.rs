@@ -18,8 +18,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(1), Duration::from_
 #[derive(Default)]
 pub(super) struct Orphanage {
     keepers: Vec<i32>,
-    /// The folders of dead keepers' groups: the harness's group and the keeper's index.
-    groups: Vec<(PathBuf, u64)>,
+    /// The folders of dead keepers' groups, and what the groups' names begin with.
+    groups: Vec<(PathBuf, String)>,
     due: Option<Instant>,
     backoff: Duration,
     told: bool,
@@ -33,11 +33,17 @@ impl Orphanage {
         self.subreaper = subreaper;
     }
 
-    /// A keeper died without having said good-bye.
-    pub(super) fn keeper_died(&mut self, pid: i32, group: Option<(PathBuf, u64)>) {
+    /// A keeper died without having said good-bye; `groups` are folders with groups of its task, and what
+    /// those groups' names begin with.
+    pub(super) fn keeper_died(&mut self, pid: i32, groups: Vec<(PathBuf, String)>) {
         self.keepers.push(pid);
-        self.groups.extend(group);
+        self.groups.extend(groups);
         self.expect();
+    }
+
+    /// A keeper was forked, and lives under a pid that a dead one may have had.
+    pub(super) fn keeper_lives(&mut self, pid: i32) {
+        self.keepers.retain(|&dead| dead != pid);
     }
 
     /// Orphans may be there, or come.
@@ -64,8 +70,10 @@ impl Orphanage {
         let mut count = |seen: tree::Seen| alive += usize::from(!seen.is_dead());
         let walked = tree::walk(is_keeper, &[Signal::KILL], &mut count);
         let groups_gone = self.remove_groups();
-        if walked.is_ok() && alive == 0 && groups_gone {
+        let lifeless = walked.is_ok() && alive == 0 && tree::is_lifeless(is_keeper).unwrap_or(false);
+        if lifeless && groups_gone {
             self.due = None;
+            self.groups.clear();
             return None;
         }
         self.due = Some(now + self.backoff);
@@ -98,13 +106,12 @@ impl Orphanage {
 
     fn dead_groups(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        for (parent, index) in &self.groups {
-            let prefix = format!("task-{index}-");
+        for (parent, prefix) in &self.groups {
             let Ok(entries) = std::fs::read_dir(parent) else { continue };
             found.extend(
                 entries
                     .flatten()
-                    .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+                    .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
                     .map(|entry| entry.path()),
             );
         }
@@ -114,7 +121,11 @@ impl Orphanage {
     fn kill_groups(&self) {
         for group in self.dead_groups() {
             // A group that refuses has its members killed one by one; removing it tells whether any is left.
-            if let Err(error) = std::fs::write(group.join("cgroup.kill"), "1") {
+            // Those of version 1, which carry limits only, have no such file.
+            let kill = group.join("cgroup.kill");
+            if kill.exists()
+                && let Err(error) = std::fs::write(kill, "1")
+            {
                 tracing::debug!(group = %group.display(), %error, "cannot kill a control group");
             }
         }

@@ -113,8 +113,8 @@ impl Life {
     /// Whether what is left is nothing but zombies that somebody else must reap first: a tracer outside, say.
     /// Nothing of a zombie runs, and it has no children any more.
     fn only_zombies_are_left(&mut self, group: Option<&Group>) -> io::Result<bool> {
-        let mut all_dead = true;
-        self.signal_all(&[], &mut |seen| all_dead &= seen.is_dead())?;
-        Ok(self.watch.is_none() && all_dead && group.map_or(Ok(true), Group::is_empty)?)
+        Ok(self.watch.is_none()
+            && tree::is_lifeless(&|_| false)?
+            && group.map_or(Ok(true), Group::is_empty)?)
     }
 }
