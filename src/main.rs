@@ -11,5 +11,10 @@ fn main() -> std::process::ExitCode {
             return cli::fail(error);
         }
     }
-    cli::main()
+    let status = cli::main();
+    // A run that came to nothing needed none.
+    match spawner::process::dismiss_supervisor() {
+        Ok(()) => status,
+        Err(error) => cli::fail(error),
+    }
 }

@@ -37,6 +37,13 @@ pub(crate) fn forked_early() -> Option<Lifeline> {
     early.filter(|(owner, _)| *owner == std::process::id()).map(|(_, lifeline)| lifeline)
 }
 
+/// Ends the supervisor that was forked early, where no spawner came to need it, and waits for its end.
+pub fn dismiss_supervisor() -> Result<()> {
+    let Some(Lifeline { socket, mut helper }) = forked_early() else { return Ok(()) };
+    drop(socket);
+    helper.wait(std::time::Duration::from_secs(10))
+}
+
 /// Whether this code, and so the hook, is part of the executable that this process runs; it is not in a
 /// library that some host has loaded.
 pub(crate) fn is_in_executable() -> bool {

@@ -44,5 +44,5 @@ mod words;
 pub use backend::ProcessSpawner;
 pub use config::{Choice, ProcessConfig};
 pub use declared::{Declared, declared};
-pub use hook::fork_supervisor;
+pub use hook::{dismiss_supervisor, fork_supervisor};
 pub use probe::{Finding, HostReport, probe};

@@ -28,6 +28,8 @@ pub(crate) struct SetUp {
     pub(crate) mechanism: Choice,
     /// The control group to make for this harness.
     pub(crate) group: Option<PathBuf>,
+    /// Why the supervisor could not make it.
+    pub(crate) group_refused: Option<i32>,
 }
 
 /// What the supervisor tells the harness.

@@ -13,6 +13,7 @@ mod roster;
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -93,9 +94,11 @@ impl Keeper {
 
     /// Makes the control group ahead of need.
     fn make_group(&mut self) {
-        let parent = self.set_up.group.as_ref();
-        self.group =
-            parent.map(|parent| Group::create(&parent.join(format!("task-{}-{}", self.index, self.tasks))));
+        let create = |parent: &PathBuf| match self.set_up.group_refused {
+            Some(errno) => Err(io::Error::from_raw_os_error(errno)),
+            None => Group::create(&parent.join(format!("task-{}-{}", self.index, self.tasks))),
+        };
+        self.group = self.set_up.group.as_ref().map(create);
     }
 
     fn serve(&mut self) -> io::Result<()> {

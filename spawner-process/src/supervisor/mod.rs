@@ -176,12 +176,15 @@ impl Supervisor {
         }
     }
 
-    fn set_up(&mut self, set_up: SetUp) -> io::Result<()> {
+    fn set_up(&mut self, mut set_up: SetUp) -> io::Result<()> {
         let subreaper = set_up.mechanism != Choice::ProcessGroup;
         rustix::process::set_child_subreaper(subreaper.then(rustix::process::getpid))?;
         self.orphanage.set_subreaper(subreaper);
         // Where it cannot be made, neither can those below it, and the first start of a task says why.
-        self.group = set_up.group.as_deref().and_then(|path| Group::create(path).ok());
+        match set_up.group.as_deref().map(Group::create).transpose() {
+            Ok(group) => self.group = group,
+            Err(error) => set_up.group_refused = Some(error.raw_os_error().unwrap_or(libc::EIO)),
+        }
         self.set_up = set_up;
         Ok(())
     }
