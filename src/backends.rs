@@ -98,6 +98,11 @@ macro_rules! backends {
                 match self { $( #[$gate] Self::$variant(spawner) => spawner.shutdown().await, )* }
             }
 
+            /// The same for a program that runs one task and then ends: the fastest way that leaves nothing.
+            pub async fn release(self) -> Result<()> {
+                match self { $( #[$gate] Self::$variant(spawner) => spawner.release().await, )* }
+            }
+
             /// The backend without its kind. Dropping it ends what helps it, without waiting.
             pub fn into_boxed(self) -> Box<dyn Spawner> {
                 match self { $( #[$gate] Self::$variant(spawner) => Box::new(spawner), )* }

@@ -12,7 +12,6 @@ fn main() -> std::process::ExitCode {
         }
     }
     let status = cli::main();
-    // A run that came to nothing needed none.
     match spawner::process::dismiss_supervisor() {
         Ok(()) => status,
         Err(error) => cli::fail(error),

@@ -155,6 +155,14 @@ impl Helper {
     }
 }
 
+/// Waits for the end of a helper that this process, a subreaper, inherits when the helper's own parent ends, and
+/// reaps it; blocks the thread for at most `patience`. Fine where somebody has reaped it.
+pub fn reap_inherited(pid: u32, patience: Duration) -> Result<()> {
+    let Some(pid) = Pid::from_raw(pid.cast_signed()) else { return Ok(()) };
+    // Whoever has reaped it did so before this process became its parent; then there is no such child.
+    Helper { pid, reaped: false }.wait(patience)
+}
+
 fn wait_readable(fd: std::os::fd::BorrowedFd<'_>, left: Duration) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };

@@ -95,6 +95,16 @@ impl ProcessSpawner {
         }
     }
 
+    /// The same for a program that called [`fork_supervisor`](crate::fork_supervisor): its helpers end side by
+    /// side in place of one after the other.
+    pub async fn release(self) -> Result<()> {
+        if self.shared.tasks().is_empty() {
+            self.shared.keepers.release().await
+        } else {
+            self.shutdown().await
+        }
+    }
+
     fn live(&self, task: &Task) -> Result<Arc<Live>> {
         let unknown = || Error::new(ErrorKind::UnknownTask, "find task", task.id().to_string());
         match task.state::<Live>() {

@@ -76,7 +76,7 @@ pub(crate) fn settle(config: &ProcessConfig) -> Result<SetUp> {
             named
         }
     };
-    Ok(SetUp { mechanism, group: group.ok(), group_refused: None })
+    Ok(SetUp { mechanism, group: group.ok(), single: false })
 }
 
 /// Through what limits can be set.

@@ -108,7 +108,7 @@ impl Wire {
 
     /// Reads all that is there, so that readiness by edge can be trusted.
     pub(crate) fn receive(&mut self) -> io::Result<()> {
-        let mut buffer = [0u8; 16 << 10];
+        let mut buffer = [0u8; 2 << 10];
         while !self.closed {
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
             let mut control = RecvAncillaryBuffer::new(&mut space);

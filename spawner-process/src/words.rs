@@ -20,6 +20,8 @@ pub(crate) enum ToSupervisor {
     EndKeeper(i32),
     /// Say what is left of what dead keepers kept.
     Orphans,
+    /// Leave now, though keepers that have nothing left to do may still be about to: the harness reaps them.
+    Leave,
 }
 
 /// How the supervisor and its keepers are to work.
@@ -28,8 +30,8 @@ pub(crate) struct SetUp {
     pub(crate) mechanism: Choice,
     /// The control group to make for this harness.
     pub(crate) group: Option<PathBuf>,
-    /// Why the supervisor could not make it.
-    pub(crate) group_refused: Option<i32>,
+    /// Whether the harness has one task only. Then everything is removed as soon as that is gone.
+    pub(crate) single: bool,
 }
 
 /// What the supervisor tells the harness.
@@ -65,6 +67,8 @@ pub(crate) struct Request {
 /// What a keeper can be told to do.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
+    /// Always the first, and the only one without a reply.
+    SetUp(SetUp),
     /// Start a task; its three standard streams go with the message.
     Start(Box<Start>),
     Ask(AskScope),

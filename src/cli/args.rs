@@ -19,6 +19,29 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
+/// `spawner run` by itself.
+#[derive(Debug, Parser)]
+struct RunAlone {
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(flatten)]
+    options: RunOptions,
+}
+
+impl Arguments {
+    /// Reads a faultless `spawner run`, without building the command line of everything else first: that
+    /// would take longer than all else that happens before the task starts.
+    pub(crate) fn quickly() -> Option<Self> {
+        let mut words = std::env::args_os();
+        words.next()?;
+        if words.next()? != "run" {
+            return None;
+        }
+        let alone = RunAlone::try_parse_from(std::iter::once("run".into()).chain(words)).ok()?;
+        Some(Self { verbose: alone.verbose, command: Command::Run(Box::new(alone.options)) })
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a command, and end all of it

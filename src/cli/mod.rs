@@ -23,7 +23,7 @@ use self::args::{Arguments, Command};
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::quickly().map_or_else(Arguments::try_parse, Ok) {
         Ok(arguments) => arguments,
         Err(error) => return ExitCode::from(complain(&error)),
     };

@@ -30,6 +30,14 @@ impl Group {
         })
     }
 
+    /// The same for a group that another process may make at the same time.
+    pub(crate) fn create_or_open(path: &Path) -> io::Result<Self> {
+        match Self::create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::open(path),
+            other => other,
+        }
+    }
+
     fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH;
         let folder = rustix::fs::open(path, flags, Mode::empty())?.into();

@@ -63,7 +63,9 @@ fn find(mounts: &str, groups: &str, kind: &str, controller: &str) -> Option<Hier
         };
         right.then_some(path)
     })?;
-    let right = mounts.lines().filter_map(|line| {
+    // Most lines are about something else, and taking them apart would take most of the time.
+    let about = format!(" - {kind} ");
+    let right = mounts.lines().filter(|line| line.contains(&about)).filter_map(|line| {
         let (left, right) = line.split_once(" - ")?;
         let mut fields = left.split(' ');
         let (root, mount, options) = (fields.nth(3)?, fields.next()?, fields.next()?);

@@ -13,7 +13,7 @@ use super::keeper_link::{KeeperLink, KeeperState};
 use super::link::{Hear, Link};
 use crate::hook;
 use crate::supervisor::ROLE;
-use crate::words::{FromSupervisor, Orphans, SetUp, ToSupervisor};
+use crate::words::{FromSupervisor, Order, Orphans, Request, SetUp, ToSupervisor};
 
 /// How many idle keepers are kept, each with 32 KiB of memory of its own.
 const MOST_IDLE: usize = 16;
@@ -59,6 +59,8 @@ impl Hear for SupervisorState {
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     link: Link<SupervisorState>,
+    /// What its keepers are told first.
+    set_up: SetUp,
     helper: Mutex<Option<Helper>>,
 }
 
@@ -145,6 +147,8 @@ impl Keepers {
         match got.await.map_err(lost)? {
             Ok((pid, socket)) => {
                 let link = Link::new(socket, KeeperState::default()).map_err(lost)?;
+                let set_up = Request { number: 0, order: Order::SetUp(supervisor.set_up.clone()) };
+                link.say(&set_up, Vec::new()).map_err(lost)?;
                 Ok(Arc::new(KeeperLink { pid, link }))
             }
             Err(libc::EMFILE) => Err(Error::io("get a keeper from", "the supervisor", Errno::MFILE.into())),
@@ -164,30 +168,34 @@ impl Keepers {
         {
             return Ok(Arc::clone(supervisor));
         }
-        let lifeline = self.start()?;
+        let (lifeline, single) = self.start()?;
         let broken = |source| Error::io("talk to", "the supervisor", source);
-        let link = Link::new(lifeline.socket, SupervisorState::default()).map_err(broken)?;
-        let mut set_up = self.set_up.clone();
+        // It makes its first keeper unasked.
+        let state = SupervisorState { ordered: 1, ..SupervisorState::default() };
+        let link = Link::new(lifeline.socket, state).map_err(broken)?;
+        let mut set_up = SetUp { single, ..self.set_up.clone() };
         if let Some(parent) = &mut set_up.group {
             // A name that says whose it is, and is new for each supervisor.
             *parent = parent.join(format!("spawner-{}-{}", std::process::id(), lifeline.helper.pid()));
         }
-        link.say(&ToSupervisor::SetUp(set_up), Vec::new()).map_err(broken)?;
-        let supervisor = Arc::new(Supervisor { link, helper: Mutex::new(Some(lifeline.helper)) });
+        link.say(&ToSupervisor::SetUp(set_up.clone()), Vec::new()).map_err(broken)?;
+        let helper = Mutex::new(Some(lifeline.helper));
+        let supervisor = Arc::new(Supervisor { link, set_up, helper });
         *own = Some(Arc::clone(&supervisor));
         Ok(supervisor)
     }
 
-    fn start(&self) -> Result<Lifeline> {
+    /// Starts a supervisor, or takes the one that was forked early, for one task.
+    fn start(&self) -> Result<(Lifeline, bool)> {
         if let Some(lifeline) = hook::forked_early() {
-            return Ok(lifeline);
+            return Ok((lifeline, true));
         }
         if self.program.is_none() && !hook::is_in_executable() {
             return Err(Error::new(ErrorKind::Config, "start the supervisor", "")
                 .because("this code is not part of the harness's own executable, which could serve otherwise")
                 .hint("name a `spawner` program with the key `supervisor` of the backend"));
         }
-        lifeline::start(ROLE, self.program.as_deref())
+        Ok((lifeline::start(ROLE, self.program.as_deref())?, false))
     }
 
     /// Has the supervisor end a keeper that no longer answers.
@@ -204,6 +212,24 @@ impl Keepers {
         supervisor.link.with(|state| state.orphans = None);
         supervisor.link.say(&ToSupervisor::Orphans, Vec::new()).map_err(lost)?;
         supervisor.link.until(|state| state.orphans.clone().filter(&wanted)).await.map_err(lost)
+    }
+
+    /// Tells every helper that the harness, a program with one task that is gone, is done; waits until every
+    /// helper has ended. The supervisor does not wait for its keeper: this process inherits it, and reaps it.
+    pub(crate) async fn release(&self) -> Result<()> {
+        let idle: Vec<_> = self.idle.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+        if let Some(supervisor) = self.supervisor.lock().await.as_ref()
+            && supervisor.set_up.single
+            && let Err(error) = supervisor.link.say(&ToSupervisor::Leave, Vec::new())
+        {
+            tracing::trace!(%error, "the supervisor has left already");
+        }
+        for keeper in &idle {
+            keeper.link.close();
+        }
+        let Some(leaving) = self.close() else { return Ok(()) };
+        leaving.left().await?;
+        idle.iter().try_for_each(|keeper| lifeline::reap_inherited(keeper.pid.cast_unsigned(), PATIENCE))
     }
 
     /// Tells every helper that the harness is done, and returns the supervisor, to be awaited.

@@ -44,7 +44,9 @@ impl ProcessRungs {
     }
 
     fn is_lost(&self) -> bool {
-        self.live.proof().is_none() && self.live.link().is_none_or(|link| link.link.is_closed())
+        let closed = self.live.link().is_none_or(|link| link.link.is_closed());
+        // A keeper that has seen its only task through leaves, too.
+        closed && self.live.proof().is_none() && self.live.gone().is_none()
     }
 
     fn expect_done(&self, reply: Reply) -> Result<()> {

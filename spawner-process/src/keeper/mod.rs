@@ -13,7 +13,6 @@ mod roster;
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -24,7 +23,7 @@ use crate::sys::SharedWord;
 use crate::vfork::Stack;
 use crate::wake::Wake;
 use crate::wire::Wire;
-use crate::words::{Request, SetUp, Word};
+use crate::words::{Order, Request, SetUp, Word};
 
 pub(crate) use birth::CHANGED_SIGNALS;
 use life::Life;
@@ -44,8 +43,6 @@ pub(crate) struct Keeper {
     /// What its children run on until they execute.
     stack: Stack,
     index: u64,
-    /// The process that forked this one.
-    supervisor: Option<rustix::process::Pid>,
     /// How many tasks there have been.
     tasks: u64,
     life: Option<Life>,
@@ -57,11 +54,15 @@ pub(crate) struct Keeper {
 }
 
 /// Runs a keeper; `index` is new among those of its supervisor.
-pub(crate) fn main(socket: OwnedFd, set_up: SetUp, index: u64) -> ! {
-    let status = match Keeper::new(socket, set_up, index) {
+pub(crate) fn main(socket: OwnedFd, index: u64) -> ! {
+    let status = match Keeper::new(socket, index) {
         Ok(mut keeper) => {
             let served = keeper.serve();
-            i32::from(keeper.close().is_err() || served.is_err())
+            let closed = keeper.close();
+            // The end of the socket tells the harness, if it waits, that all is done; what follows is only the
+            // end of this process.
+            drop(keeper);
+            i32::from(closed.is_err() || served.is_err())
         }
         Err(_) => 1,
     };
@@ -69,42 +70,50 @@ pub(crate) fn main(socket: OwnedFd, set_up: SetUp, index: u64) -> ! {
 }
 
 impl Keeper {
-    fn new(socket: OwnedFd, set_up: SetUp, index: u64) -> io::Result<Self> {
-        let subreaper = set_up.mechanism != Choice::ProcessGroup;
-        rustix::process::set_child_subreaper(subreaper.then(rustix::process::getpid))?;
+    fn new(socket: OwnedFd, index: u64) -> io::Result<Self> {
         rustix::thread::set_name(c"spawner-keeper")?;
-        let mut keeper = Self {
+        Ok(Self {
             wire: Wire::new(socket)?,
             wake: Wake::new()?,
             group: None,
-            set_up,
+            set_up: SetUp::default(),
             obstacle: SharedWord::new()?,
             stack: Stack::new(),
             index,
-            supervisor: rustix::process::getppid(),
             tasks: 0,
             life: None,
             told_empty: false,
             used_group: false,
             harness_died: None,
-        };
-        keeper.make_group();
-        Ok(keeper)
+        })
+    }
+
+    /// Gets ready to work as the harness wants it.
+    pub(super) fn set_up(&mut self, set_up: SetUp) -> io::Result<()> {
+        let subreaper = set_up.mechanism != Choice::ProcessGroup;
+        rustix::process::set_child_subreaper(subreaper.then(rustix::process::getpid))?;
+        self.set_up = set_up;
+        if let Some(parent) = &self.set_up.group {
+            // The supervisor makes it too, at the same time. Where neither can, the next step says why.
+            if let Err(error) = std::fs::create_dir(parent) {
+                tracing::trace!(%error, "the harness's group is there, or cannot be made");
+            }
+        }
+        self.make_group();
+        Ok(())
     }
 
     /// Makes the control group ahead of need.
     fn make_group(&mut self) {
-        let create = |parent: &PathBuf| match self.set_up.group_refused {
-            Some(errno) => Err(io::Error::from_raw_os_error(errno)),
-            None => Group::create(&parent.join(format!("task-{}-{}", self.index, self.tasks))),
-        };
-        self.group = self.set_up.group.as_ref().map(create);
+        let parent = self.set_up.group.as_ref();
+        self.group =
+            parent.map(|parent| Group::create(&parent.join(format!("task-{}-{}", self.index, self.tasks))));
     }
 
     fn serve(&mut self) -> io::Result<()> {
         loop {
             let sleep = self.tend();
-            if self.wire.is_closed() && self.may_leave() {
+            if (self.wire.is_closed() && self.may_leave()) || self.is_done() {
                 return Ok(());
             }
             self.sleep(sleep)?;
@@ -128,7 +137,7 @@ impl Keeper {
         }
         let sight = life.look(group);
         match sight {
-            Ok(sight) if self.give_back().is_empty() => {
+            Ok(sight) if self.give_back().is_empty() && self.give_up_group().is_ok() => {
                 self.tell(&Word::Gone(end, Box::new(sight)));
                 self.used_group = true;
             }
@@ -140,6 +149,16 @@ impl Keeper {
             }
         }
         None
+    }
+
+    /// Where there will be no other task, removes the group now.
+    fn give_up_group(&mut self) -> io::Result<()> {
+        if self.set_up.single { self.remove_groups() } else { Ok(()) }
+    }
+
+    /// Whether there was one task to keep, and it is gone.
+    fn is_done(&self) -> bool {
+        self.set_up.single && self.used_group && !self.wire.has_unsent()
     }
 
     /// Tells the harness. Where that is gone, the next read of the socket says so.
@@ -200,6 +219,10 @@ impl Keeper {
         }
         while let Some((request, descriptors)) = self.wire.next::<Request>()? {
             let number = request.number;
+            if let Order::SetUp(set_up) = request.order {
+                self.set_up(set_up)?;
+                continue;
+            }
             let reply = self.obey(request.order, &descriptors);
             if self.wire.send(&Word::Reply(number, reply), Vec::new()).is_err() {
                 return self.harness_is_gone();
@@ -234,17 +257,20 @@ impl Keeper {
             Some(life) => life.remove_limits(),
             None => Ok(()),
         };
-        let group = match &self.group {
-            Some(Ok(group)) => group.remove(),
-            _ => Ok(()),
-        };
-        if let (Some(parent), true) = (&self.set_up.group, self.supervisor != rustix::process::getppid()) {
-            // Nobody else is left to remove it. Where other keepers still have groups in it, the last of them
-            // succeeds.
+        removed.and(self.remove_groups())
+    }
+
+    fn remove_groups(&mut self) -> io::Result<()> {
+        if let Some(Ok(group)) = &self.group {
+            group.remove()?;
+            self.group = Some(Err(io::ErrorKind::NotFound.into()));
+        }
+        if let Some(parent) = &self.set_up.group {
+            // Where other keepers still have groups in it, the last of them succeeds.
             if let Err(error) = std::fs::remove_dir(parent) {
                 tracing::trace!(%error, "the harness's group is still in use");
             }
         }
-        removed.and(group)
+        Ok(())
     }
 }

@@ -41,8 +41,8 @@ impl Keeper {
                 Ok(sight) => return Reply::Look(sight),
                 Err(error) => Err(error),
             },
-            // Both were dealt with above.
-            Order::Start(_) | Order::Release => Ok(()),
+            // These were dealt with before.
+            Order::SetUp(_) | Order::Start(_) | Order::Release => Ok(()),
         };
         match done {
             Ok(()) => Reply::Done,

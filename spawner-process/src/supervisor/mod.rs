@@ -37,7 +37,6 @@ const PATIENCE_WITH_KEEPERS: Duration = Duration::from_secs(15);
 struct Supervisor {
     wire: Wire,
     wake: Wake,
-    set_up: SetUp,
     /// The control group of this harness.
     group: Option<Group>,
     keepers: BTreeMap<i32, u64>,
@@ -86,7 +85,6 @@ impl Supervisor {
         Ok(Self {
             wire: Wire::new(own)?,
             wake: Wake::new()?,
-            set_up: SetUp::default(),
             group: None,
             keepers: BTreeMap::new(),
             forked: 0,
@@ -96,15 +94,14 @@ impl Supervisor {
     }
 
     fn serve(mut self) -> io::Result<()> {
+        // The first keeper is made while the harness still gets ready to use one.
+        let mut next = self.fork_keeper();
         loop {
-            let next = self.listen()?;
-            self.reap()?;
             match next {
                 Next::BecomeKeeper(socket, index) => {
-                    let set_up = self.set_up.clone();
                     // Closes what is the supervisor's in this process, which is a keeper now.
                     drop(self);
-                    keeper::main(socket, set_up, index);
+                    keeper::main(socket, index);
                 }
                 Next::Leave => return self.leave(),
                 Next::Go => {}
@@ -114,6 +111,8 @@ impl Supervisor {
                 return self.leave();
             }
             self.sleep(again)?;
+            next = self.listen()?;
+            self.reap()?;
         }
     }
 
@@ -148,13 +147,14 @@ impl Supervisor {
         }
         while let Some((order, _)) = self.wire.next::<ToSupervisor>()? {
             match order {
-                ToSupervisor::SetUp(set_up) => self.set_up(set_up)?,
+                ToSupervisor::SetUp(set_up) => self.set_up(&set_up)?,
                 ToSupervisor::Fork => {
                     if let next @ Next::BecomeKeeper(..) = self.fork_keeper() {
                         return Ok(next);
                     }
                 }
                 ToSupervisor::EndKeeper(pid) => self.end_keeper(pid),
+                ToSupervisor::Leave => return Ok(Next::Leave),
                 ToSupervisor::Orphans => {
                     self.reap()?;
                     let keepers = &self.keepers;
@@ -176,16 +176,12 @@ impl Supervisor {
         }
     }
 
-    fn set_up(&mut self, mut set_up: SetUp) -> io::Result<()> {
+    fn set_up(&mut self, set_up: &SetUp) -> io::Result<()> {
         let subreaper = set_up.mechanism != Choice::ProcessGroup;
         rustix::process::set_child_subreaper(subreaper.then(rustix::process::getpid))?;
         self.orphanage.set_subreaper(subreaper);
         // Where it cannot be made, neither can those below it, and the first start of a task says why.
-        match set_up.group.as_deref().map(Group::create).transpose() {
-            Ok(group) => self.group = group,
-            Err(error) => set_up.group_refused = Some(error.raw_os_error().unwrap_or(libc::EIO)),
-        }
-        self.set_up = set_up;
+        self.group = set_up.group.as_deref().and_then(|path| Group::create_or_open(path).ok());
         Ok(())
     }
 

@@ -47,7 +47,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<u8, Failure> {
 /// Ends the backend's helpers; they end by themselves when we do, so there is no need to wait for ever.
 async fn shut_down(backend: Backend) -> Result<(), Error> {
     const PATIENCE: Duration = Duration::from_secs(10);
-    match tokio::time::timeout(PATIENCE, backend.shutdown()).await {
+    match tokio::time::timeout(PATIENCE, backend.release()).await {
         Ok(done) => done,
         Err(_) => Err(Error::new(ErrorKind::TimedOut, "see the end of", "the backend's helpers")),
     }
