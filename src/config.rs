@@ -38,6 +38,8 @@ impl Backends {
             Some(path) => match std::fs::read_to_string(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::builtin()),
                 Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(Self::builtin()),
+                // Another account's home, kept by `su` or `setpriv`: nothing there is meant for this one.
+                Err(_) if is_out_of_reach(&path) => Ok(Self::builtin()),
                 read => Self::from_read(read, &path),
             },
             None => Ok(Self::builtin()),
@@ -77,6 +79,11 @@ pub fn usual_place() -> Option<PathBuf> {
         None => PathBuf::from(variable("HOME")?).join(".config"),
     };
     Some(base.join("spawner/config.toml"))
+}
+
+/// Whether a folder on the way to it may not be searched, so that this account cannot have put it there.
+fn is_out_of_reach(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 fn variable(name: &str) -> Option<OsString> {

@@ -15,6 +15,8 @@ pub enum Need {
     FreezerV1,
     /// Pid namespaces, through a user namespace where not root.
     PidNamespaces,
+    /// That `/proc` shows this user's processes which are not dumpable, for the witness to see them.
+    OpenProc,
     /// A program of this name.
     Program(&'static str),
 }
@@ -36,6 +38,7 @@ impl Need {
             Self::FreezerV1 if !is_root() => Err("needs root".into()),
             Self::FreezerV1 => group_of("freezer").map(drop).ok_or("the v1 freezer is not mounted".into()),
             Self::PidNamespaces => pid_namespaces(),
+            Self::OpenProc => open_proc(),
             Self::Program(name) => {
                 let path = std::env::var_os("PATH").unwrap_or_default();
                 let found = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
@@ -43,6 +46,18 @@ impl Need {
             }
         }
     }
+}
+
+fn open_proc() -> Result<(), String> {
+    let table = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let options = table.lines().rfind(|line| line.split(' ').nth(1) == Some("/proc"));
+    let hides =
+        |option: &str| option.strip_prefix("hidepid=").is_some_and(|how| !["0", "off"].contains(&how));
+    let hidden = options.and_then(|line| line.split(' ').nth(3)).is_some_and(|all| all.split(',').any(hides));
+    if hidden && !is_root() {
+        return Err("the witness would not see it: /proc is mounted with hidepid".into());
+    }
+    Ok(())
 }
 
 /// Whether this process is root.

@@ -67,7 +67,7 @@ pub unsafe fn fork(role: &str, main: fn(OwnedFd) -> !) -> Result<Lifeline> {
     let (near, far) = pair(role)?;
     // SAFETY: there is one thread only, says the caller, so no lock is held by another one.
     match unsafe { libc::fork() } {
-        -1 => Err(Error::io("fork the helper process", role, std::io::Error::last_os_error())),
+        -1 => Err(Error::io("fork the helper process of role", role, std::io::Error::last_os_error())),
         0 => {
             drop(near);
             main(far)

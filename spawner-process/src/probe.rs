@@ -61,7 +61,12 @@ pub(crate) fn settle(config: &ProcessConfig) -> Result<SetUp> {
     let mechanism = match (config.mechanism, &group) {
         (Choice::Auto, Ok(_)) => Choice::CgroupV2,
         (Choice::Auto, Err(_)) if subreaper().is_ok() => Choice::Subreaper,
-        (Choice::Auto, Err(_)) => Choice::ProcessGroup,
+        (Choice::Auto, Err(_)) => {
+            process_group().map_err(|why| {
+                Error::new(ErrorKind::Unavailable, "keep track of tasks on this host", "").because(why)
+            })?;
+            Choice::ProcessGroup
+        }
         (named, _) => {
             let found = finding(named, &group);
             if !found.works {
@@ -114,21 +119,34 @@ fn finding(mechanism: Choice, group: &std::result::Result<PathBuf, String>) -> F
         Choice::CgroupV2 => group.clone().map(|parent| format!("below {}", parent.display())),
         Choice::Subreaper => subreaper(),
         Choice::PidNamespace => pid_namespace(),
-        Choice::ProcessGroup => Ok("always, and proves nothing".to_owned()),
+        Choice::ProcessGroup => process_group(),
     };
     let works = found.is_ok();
     Finding { mechanism, works, detail: found.unwrap_or_else(|why| why) }
 }
 
+/// Without `/proc` nobody finds the members of a task, so that none of them could be ended.
+fn proc_is_there() -> std::result::Result<(), String> {
+    if Path::new("/proc/self/stat").exists() {
+        return Ok(());
+    }
+    Err("/proc is not mounted, or shows another pid namespace: mount -t proc proc /proc".to_owned())
+}
+
+fn process_group() -> std::result::Result<String, String> {
+    proc_is_there().map(|()| "always, and proves nothing".to_owned())
+}
+
 fn subreaper() -> std::result::Result<String, String> {
+    proc_is_there()?;
     match rustix::process::child_subreaper() {
-        Ok(_) if Path::new("/proc/self/stat").exists() => Ok("needs no privilege".to_owned()),
-        Ok(_) => Err("/proc is not mounted: mount -t proc proc /proc".to_owned()),
+        Ok(_) => Ok("needs no privilege".to_owned()),
         Err(errno) => Err(format!("the kernel has no PR_SET_CHILD_SUBREAPER: {errno}")),
     }
 }
 
 fn pid_namespace() -> std::result::Result<String, String> {
+    proc_is_there()?;
     if rustix::process::geteuid().is_root() {
         return Ok("as root".to_owned());
     }
@@ -151,6 +169,7 @@ fn pid_namespace() -> std::result::Result<String, String> {
 
 /// The group below which tasks get theirs, tried out.
 fn group_parent(config: &ProcessConfig) -> std::result::Result<PathBuf, String> {
+    proc_is_there()?;
     let hierarchy = match cgroup::Tables::read().map(|tables| tables.unified()) {
         Ok(Some(hierarchy)) => hierarchy,
         Ok(None) => {
@@ -159,7 +178,8 @@ fn group_parent(config: &ProcessConfig) -> std::result::Result<PathBuf, String> 
         Err(error) => return Err(format!("the control groups of this process cannot be read: {error}")),
     };
     if hierarchy.read_only {
-        return Err(format!("cgroup v2 is mounted read-only at {}", hierarchy.mount.display()));
+        let mount = hierarchy.mount.display();
+        return Err(format!("cgroup v2 is mounted read-only at {mount}: mount -o remount,rw {mount}"));
     }
     let parent = config.cgroup_parent.clone().unwrap_or_else(|| hierarchy.own.clone());
     if !parent.starts_with(&hierarchy.mount) {

@@ -162,7 +162,15 @@ pub(crate) fn exec(candidates: &[CString], argv: &CStrings, env: &CStrings) -> (
         unsafe { libc::execve(path.as_ptr(), argv.pointers(), env.pointers()) };
         last = (io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO), index);
         match last.0 {
-            libc::EACCES => denied = Some(last),
+            // What stands in a folder that may not be searched is not there for this account, unless it was
+            // named with that folder.
+            // SAFETY: the path is NUL-terminated and lives through the call.
+            libc::EACCES
+                if candidates.len() == 1 || unsafe { libc::access(path.as_ptr(), libc::F_OK) } == 0 =>
+            {
+                denied = Some(last);
+            }
+            libc::EACCES => last.0 = libc::ENOENT,
             libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
             _ => return last,
         }

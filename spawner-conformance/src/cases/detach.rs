@@ -20,7 +20,7 @@ pub(super) const CASES: &[Case] = &[
     case!(subreaper, "a-subreaper-of-the-task-s-own-is-ended-with-its-daemon", [EndEverything]),
     case!(pid_namespace, "a-pid-namespace-of-the-task-s-own-is-ended", [EndEverything])
         .needs(&[Need::PidNamespaces]),
-    case!(undumpable, "an-undumpable-daemon-is-ended", [EndEverything]),
+    case!(undumpable, "an-undumpable-daemon-is-ended", [EndEverything]).needs(&[Need::OpenProc]),
     case!(dead_leader, "a-dead-first-thread-hides-nothing", [EndEverything, NameLeftBehind]),
     case!(hostile_name, "a-hostile-name-misleads-nobody", [EndEverything, NameLeftBehind]),
     case!(zombies, "zombies-are-not-left-behind", [NameLeftBehind, ProveClean]),

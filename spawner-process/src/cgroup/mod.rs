@@ -65,7 +65,7 @@ fn find(mounts: &str, groups: &str, kind: &str, controller: &str) -> Option<Hier
     })?;
     // Most lines are about something else, and taking them apart would take most of the time.
     let about = format!(" - {kind} ");
-    mounts.lines().filter(|line| line.contains(&about)).find_map(|line| {
+    let right = mounts.lines().filter(|line| line.contains(&about)).filter_map(|line| {
         let (left, right) = line.split_once(" - ")?;
         let mut fields = left.split(' ');
         let (root, mount, options) = (fields.nth(3)?, fields.next()?, fields.next()?);
@@ -81,6 +81,11 @@ fn find(mounts: &str, groups: &str, kind: &str, controller: &str) -> Option<Hier
         let own = mount.join(below.trim_start_matches('/'));
         let read_only = has(options, "ro") || has(super_options, "ro");
         own.is_dir().then_some(Hierarchy { mount, own, read_only })
+    });
+    // What was mounted at the same place later covers the first.
+    right.fold(None, |first: Option<Hierarchy>, next| match first {
+        Some(first) if first.mount != next.mount => Some(first),
+        _ => Some(next),
     })
 }
 
@@ -146,6 +151,14 @@ mod tests {
     fn a_read_only_mount_is_told() {
         let mounts = "41 31 0:38 / /tmp ro,relatime - cgroup2 cgroup2 rw\n";
         assert!(find(mounts, "0::/\n", "cgroup2", "").unwrap().read_only);
+    }
+
+    #[test]
+    fn a_mount_that_is_covered_does_not_count() {
+        let mounts = "41 31 0:38 / /tmp rw - cgroup2 cgroup2 rw\n42 41 0:38 / /tmp ro - cgroup2 cgroup2 rw\n\
+                      43 31 0:38 / /usr rw - cgroup2 cgroup2 rw\n";
+        let found = find(mounts, "0::/\n", "cgroup2", "").unwrap();
+        assert!(found.read_only && found.mount == Path::new("/tmp"), "{found:?}");
     }
 
     #[test]

@@ -59,7 +59,18 @@ impl Destination {
         let create = |path: &Path| OpenOptions::new().write(true).create_new(true).open(path);
         match tempfile::Builder::new().prefix(".spawner-report-").make_in(folder, create) {
             Ok(file) => Ok(Self::Beside(file, path)),
-            Err(error) => Err(Error::io("open the report", path.display().to_string(), error)),
+            Err(error) => {
+                let hint = match error.kind() {
+                    io::ErrorKind::NotFound => Some("make its folder first"),
+                    io::ErrorKind::PermissionDenied => Some("this account may not make files in its folder"),
+                    _ => None,
+                };
+                let error = Error::io("open the report", path.display().to_string(), error);
+                Err(match hint {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                })
+            }
         }
     }
 
