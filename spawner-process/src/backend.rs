@@ -174,6 +174,9 @@ impl Birth {
             // it did is not known.
             Ok(_) | Err(_) => {
                 self.keeper.link.close();
+                if let Err(error) = self.shared.keepers.end(self.keeper.pid).await {
+                    tracing::warn!(%error, "a keeper that does not answer may still be there");
+                }
                 let task = Task::new(self.shared.record_of(self.id, &self.spec, None));
                 let spawner = ProcessSpawner { shared: self.shared };
                 Some(spawner.destroy_task(&task, &Teardown::at_once()).await)

@@ -89,7 +89,8 @@ async fn a_stopped_keeper_keeps_nobody_from_ending_its_task() {
         let task = start(&spawner, &token).await;
         signal(keeper_of(&task), "STOP");
         let began = Instant::now();
-        let outcome = spawner.destroy_task(&task, &Teardown::at_once()).await;
+        let teardown = Teardown::at_once().deadline(Duration::from_millis(700));
+        let outcome = spawner.destroy_task(&task, &teardown).await;
         assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
         assert_eq!(outcome.verdict(), Verdict::Clean, "{outcome:?}");
         assert_eq!(alive(&token), "");

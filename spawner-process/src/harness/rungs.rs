@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::evidence;
 use super::live::Live;
 use crate::backend::Shared;
+use crate::proc::Stat;
 use crate::words::{Member, Order, Reply};
 
 /// How long a keeper may take to hear an order before it counts as stuck: somebody may have stopped it.
@@ -40,6 +41,16 @@ impl ProcessRungs {
         match timeout(HEARING, link.ask(order, Vec::new())).await {
             Ok(reply) => reply,
             Err(_) => Err(Error::new(ErrorKind::TimedOut, "be heard by", "the keeper of the task")),
+        }
+    }
+
+    /// Returns where the keeper is found to be stopped; a task may have done that.
+    async fn stopped(&self) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if Stat::of(self.live.keeper).is_ok_and(|stat| matches!(stat.state, b'T' | b't')) {
+                return;
+            }
         }
     }
 
@@ -139,10 +150,14 @@ impl Rungs for ProcessRungs {
         if self.is_lost() {
             return Ok(());
         }
-        match self.tell(Order::Force).await {
-            Ok(reply) => self.expect_done(reply),
+        let told = tokio::select! {
+            told = self.tell(Order::Force) => told.ok(),
+            () = self.stopped() => None,
+        };
+        match told {
+            Some(reply) => self.expect_done(reply),
             // It is stopped, or dead: what it keeps falls to the supervisor, which ends it.
-            Err(_) => self.shared.keepers.end(self.live.keeper).await,
+            None => self.shared.keepers.end(self.live.keeper).await,
         }
     }
 
