@@ -2,11 +2,23 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
+use rustix::event::{PollFd, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::sys;
+
+/// Sleeps until one of `fds` is ready, for at most `most`.
+pub(crate) fn sleep(fds: &mut [PollFd<'_>], most: Option<Duration>) -> io::Result<()> {
+    let timeout = most
+        .map(|most| Timespec { tv_sec: most.as_secs().cast_signed(), tv_nsec: most.subsec_nanos().into() });
+    match poll(fds, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
 
 /// The pipe; one for each process.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -65,6 +66,15 @@ impl Wire {
     /// Whether the other end is gone, and everything that it sent was read.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// What to poll the socket for. Nothing, once the other end is gone: it would be readable for ever.
+    pub(crate) fn interest(&self) -> PollFlags {
+        match (self.closed, self.has_unsent()) {
+            (true, _) => PollFlags::empty(),
+            (false, true) => PollFlags::IN | PollFlags::OUT,
+            (false, false) => PollFlags::IN,
+        }
     }
 
     /// Ends the conversation: nothing is read any more, and the other end is told.

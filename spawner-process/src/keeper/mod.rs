@@ -15,13 +15,13 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 
 use crate::cgroup::Group;
 use crate::config::Choice;
 use crate::sys::SharedWord;
 use crate::vfork::Stack;
-use crate::wake::Wake;
+use crate::wake::{self, Wake};
 use crate::wire::Wire;
 use crate::words::{Order, Request, SetUp, Word};
 
@@ -175,20 +175,9 @@ impl Keeper {
     }
 
     fn sleep(&mut self, most: Option<Duration>) -> io::Result<()> {
-        // A socket whose other end is gone is readable for ever.
-        let socket = if self.wire.is_closed() {
-            PollFlags::empty()
-        } else if self.wire.has_unsent() {
-            PollFlags::IN | PollFlags::OUT
-        } else {
-            PollFlags::IN
-        };
+        let socket = self.wire.interest();
         let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
         let watched = group.filter(|_| self.life.as_ref().is_some_and(Life::awaits_group));
-        let timeout = most.map(|most| Timespec {
-            tv_sec: most.as_secs().cast_signed(),
-            tv_nsec: most.subsec_nanos().into(),
-        });
         let socket_fd = self.wire.socket().clone();
         let mut fds = vec![PollFd::from_borrowed_fd(self.wake.fd(), PollFlags::IN)];
         if !socket.is_empty() {
@@ -200,10 +189,7 @@ impl Keeper {
         if let Some(reports) = self.life.as_ref().and_then(Life::reports) {
             fds.push(PollFd::from_borrowed_fd(reports, PollFlags::IN));
         }
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+        wake::sleep(&mut fds, most)?;
         let woken = !fds[0].revents().is_empty();
         let spoken_to = !socket.is_empty() && !fds[1].revents().is_empty();
         if woken {

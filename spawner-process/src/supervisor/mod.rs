@@ -13,7 +13,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal};
 
@@ -21,7 +21,7 @@ use crate::cgroup::{Group, LimitGroups, Limiters};
 use crate::config::Choice;
 use crate::keeper;
 use crate::sys::{self, Reap, Side};
-use crate::wake::Wake;
+use crate::wake::{self, Wake};
 use crate::wire::Wire;
 use crate::words::{FromSupervisor, SetUp, ToSupervisor};
 
@@ -121,26 +121,13 @@ impl Supervisor {
     }
 
     fn sleep(&mut self, most: Option<Duration>) -> io::Result<()> {
-        let socket = if self.wire.is_closed() {
-            PollFlags::empty()
-        } else if self.wire.has_unsent() {
-            PollFlags::IN | PollFlags::OUT
-        } else {
-            PollFlags::IN
-        };
-        let timeout = most.map(|most| Timespec {
-            tv_sec: most.as_secs().cast_signed(),
-            tv_nsec: most.subsec_nanos().into(),
-        });
+        let socket = self.wire.interest();
         let socket_fd = self.wire.socket().clone();
         let mut fds = vec![PollFd::from_borrowed_fd(self.wake.fd(), PollFlags::IN)];
         if !socket.is_empty() {
             fds.push(PollFd::from_borrowed_fd(socket_fd.as_fd(), socket));
         }
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+        wake::sleep(&mut fds, most)?;
         self.wake.drain();
         Ok(())
     }
