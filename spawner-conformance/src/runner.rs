@@ -56,6 +56,7 @@ impl Observer for () {
 /// The error is about the backend, which cannot be made here or does not answer, or about the suite, which has
 /// no runtime.
 pub fn run(enrolment: &Enrolment, options: &Options, observer: &mut dyn Observer) -> Result<Results> {
+    crate::mischief::heed_the_terminal();
     let mut notes = Vec::new();
     let jail = Jail::enter().map_err(|why| notes.push(format!("there was no outer jail: {why}"))).ok();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

@@ -104,3 +104,11 @@ fn find(name: &str) -> Option<Workload> {
     ];
     tables.into_iter().flatten().find(|(own, _)| *own == name).map(|(_, workload)| *workload)
 }
+
+/// Has this process heed the signals that a terminal sends. A shell starts what it runs in the background
+/// deaf to them, tasks inherit that, and no program can then be interrupted.
+pub(crate) fn heed_the_terminal() {
+    for signal in [libc::SIGINT, libc::SIGQUIT] {
+        sys::heed(signal);
+    }
+}

@@ -238,6 +238,17 @@ pub(super) fn ignore(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
+/// Gives `signal` its default meaning where it was ignored.
+pub(super) fn heed(signal: i32) {
+    // SAFETY: SIG_DFL is no function, and what is put back was there before.
+    unsafe {
+        let old = libc::signal(signal, libc::SIG_DFL);
+        if old != libc::SIG_IGN && old != libc::SIG_ERR {
+            libc::signal(signal, old);
+        }
+    }
+}
+
 /// Sends `signal` to this process.
 pub(super) fn raise(signal: i32) {
     // SAFETY: it takes a number.
