@@ -118,8 +118,7 @@ impl ProcessSpawner {
         let streams = stdio::open(spec)?;
         let start = self.shared.prepare(id, spec, streams.terminal);
         let keeper = self.shared.keepers.take().await?;
-        let mut birth =
-            Birth { shared: Arc::clone(&self.shared), keeper, id, spec: spec.clone(), ends: streams.ends };
+        let birth = Birth { shared: Arc::clone(&self.shared), keeper, id, spec: spec.clone() };
         let number = match birth.keeper.say(Order::Start(Box::new(start)), streams.task) {
             Ok(number) => number,
             Err(error) => {
@@ -128,12 +127,11 @@ impl ProcessSpawner {
             }
         };
         let keeper = Arc::clone(&birth.keeper);
-        let ends = std::mem::take(&mut birth.ends);
         let guard = StartGuard::new(&self.shared.ledger, move || birth.undo(number));
         match keeper.answer(number).await {
             Ok(Reply::Started(started)) => {
                 guard.succeed();
-                Ok(self.shared.adopt(id, spec, started, keeper, ends))
+                Ok(self.shared.adopt(id, spec, started, keeper, streams.ends))
             }
             Ok(Reply::NotStarted(obstacle)) => {
                 guard.succeed();
@@ -154,7 +152,6 @@ struct Birth {
     keeper: Arc<KeeperLink>,
     id: TaskId,
     spec: TaskSpec,
-    ends: Ends,
 }
 
 impl Birth {
@@ -162,7 +159,7 @@ impl Birth {
     async fn undo(self, number: u32) -> Option<CleanupOutcome> {
         match tokio::time::timeout(PATIENCE_WITH_START, self.keeper.answer(number)).await {
             Ok(Ok(Reply::Started(started))) => {
-                let task = self.shared.adopt(self.id, &self.spec, started, self.keeper, self.ends);
+                let task = self.shared.adopt(self.id, &self.spec, started, self.keeper, Ends::default());
                 let spawner = ProcessSpawner { shared: self.shared };
                 Some(spawner.destroy_task(&task, &Teardown::at_once()).await)
             }

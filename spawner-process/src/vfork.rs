@@ -46,6 +46,9 @@ pub(crate) unsafe fn run_until_exec(
     }
 }
 
+/// Where a child begins.
+type Entry = unsafe extern "C" fn(*mut &mut dyn FnMut()) -> !;
+
 unsafe extern "C" fn entry(child: *mut &mut dyn FnMut()) -> ! {
     // SAFETY: `run_until_exec` passes the address of its live closure.
     unsafe { (*child)() };
@@ -53,11 +56,7 @@ unsafe extern "C" fn entry(child: *mut &mut dyn FnMut()) -> ! {
 }
 
 #[cfg(target_arch = "x86_64")]
-unsafe fn clone_and_call(
-    args: &libc::clone_args,
-    entry: unsafe extern "C" fn(*mut &mut dyn FnMut()) -> !,
-    argument: *mut (),
-) -> i64 {
+unsafe fn clone_and_call(args: &libc::clone_args, entry: Entry, argument: *mut ()) -> i64 {
     let result: i64;
     // SAFETY: in the child, which alone sees zero, the stack is fresh and aligned to 16, so that the call
     // leaves it as the ABI wants it; the callee never returns. Registers survive clone3 in both.
@@ -84,11 +83,7 @@ unsafe fn clone_and_call(
 }
 
 #[cfg(target_arch = "aarch64")]
-unsafe fn clone_and_call(
-    args: &libc::clone_args,
-    entry: unsafe extern "C" fn(*mut &mut dyn FnMut()) -> !,
-    argument: *mut (),
-) -> i64 {
+unsafe fn clone_and_call(args: &libc::clone_args, entry: Entry, argument: *mut ()) -> i64 {
     let result: i64;
     // SAFETY: as on x86-64.
     unsafe {
@@ -112,11 +107,7 @@ unsafe fn clone_and_call(
 
 /// Elsewhere the child gets a copy of the memory, as with fork(2); its start is awaited all the same.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-unsafe fn clone_and_call(
-    args: &libc::clone_args,
-    entry: unsafe extern "C" fn(*mut &mut dyn FnMut()) -> !,
-    argument: *mut (),
-) -> i64 {
+unsafe fn clone_and_call(args: &libc::clone_args, entry: Entry, argument: *mut ()) -> i64 {
     let mut args = *args;
     args.flags &= !(libc::CLONE_VM as u64);
     (args.stack, args.stack_size) = (0, 0);

@@ -21,7 +21,7 @@ pub(crate) struct Live {
     pub(crate) name: String,
     pub(crate) linger: Duration,
     pub(crate) keeper: i32,
-    /// The pid of the main process's keeper speaks about this one of its tasks.
+    /// Which of its keeper's tasks this is.
     generation: u32,
     link: Mutex<Option<Arc<KeeperLink>>>,
     pub(crate) ends: Mutex<Option<Ends>>,
