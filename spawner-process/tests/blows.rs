@@ -6,19 +6,16 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use spawner_core::{Exit, Input, Limits, Output, Spawner, Task, TaskSpec, Teardown, Verdict};
-use spawner_process::{Choice, ProcessConfig, ProcessSpawner};
+use spawner_process::{Choice, ProcessSpawner};
 use tokio::io::AsyncReadExt as _;
+
+mod common;
+
+use common::{keeper_of, parent, signal};
 
 /// The mechanisms that keep what a dead keeper kept.
 fn each() -> Vec<ProcessSpawner> {
-    [Choice::CgroupV2, Choice::Subreaper]
-        .into_iter()
-        .filter_map(|mechanism| {
-            ProcessSpawner::new(ProcessConfig { mechanism, ..ProcessConfig::default() })
-                .inspect_err(|error| eprintln!("skipped {}: {error}", mechanism.name()))
-                .ok()
-        })
-        .collect()
+    common::with(&[Choice::CgroupV2, Choice::Subreaper])
 }
 
 /// A task of three processes, of which one has detached itself; all of them have `token` as an argument.
@@ -48,20 +45,6 @@ async fn gone_within(token: &str, patience: Duration) {
         assert!(Instant::now() < deadline, "still there: {}", alive(token));
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-fn keeper_of(task: &Task) -> u32 {
-    parent(task.record().leader.as_ref().unwrap().pid)
-}
-
-fn parent(pid: u32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap()
-}
-
-/// The helpers are children of this very test, so their pids are their own as long as it has not reaped.
-fn signal(pid: u32, name: &str) {
-    assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
 }
 
 #[tokio::test]

@@ -3,18 +3,13 @@
 use std::time::{Duration, Instant};
 
 use spawner_core::{Exit, Input, Output, Spawner, TaskSpec, Teardown, Verdict};
-use spawner_process::{Choice, ProcessConfig, ProcessSpawner};
+use spawner_process::{Choice, ProcessSpawner};
 use tokio::io::AsyncReadExt as _;
 
+mod common;
+
 fn each() -> Vec<ProcessSpawner> {
-    Choice::MECHANISMS
-        .into_iter()
-        .filter_map(|mechanism| {
-            ProcessSpawner::new(ProcessConfig { mechanism, ..ProcessConfig::default() })
-                .inspect_err(|error| eprintln!("skipped {}: {error}", mechanism.name()))
-                .ok()
-        })
-        .collect()
+    common::with(&Choice::MECHANISMS)
 }
 
 fn best(spawner: &ProcessSpawner) -> Verdict {
