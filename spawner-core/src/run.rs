@@ -1,6 +1,7 @@
 //! The whole life of a task in one call.
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::cleanup::CleanupOutcome;
 use crate::error::Result;
@@ -40,24 +41,36 @@ pub async fn finish(
     spec: &TaskSpec,
     stop: impl Future<Output = ()> + Send,
 ) -> Finished {
-    let timeout = async {
-        match spec.timeout {
-            Some(timeout) => tokio::time::sleep(timeout).await,
-            None => std::future::pending().await,
-        }
-    };
-    let exit = tokio::select! {
-        biased;
-        exit = spawner.wait_task(&task) => Some(exit.unwrap_or_else(|error| Exit::Lost { why: error.to_string() })),
-        () = stop => None,
-        () = timeout => Some(Exit::TimedOut),
-    };
+    let exit = end(spawner, &task, spec.timeout, stop).await;
     let cleanup = spawner.destroy_task(&task, &spec.teardown).await;
     let exit = match exit {
         Some(exit) => exit,
         None => exit_after_destroy(spawner, &task).await,
     };
     Finished { task, exit, cleanup }
+}
+
+/// Waits for a task's main process, its timeout or `stop`, whichever is first; destroys nothing.
+///
+/// `None` is for `stop`: the task is to be ended, and [`exit_after_destroy`] says how it ended then. Cancel-safe.
+pub async fn end(
+    spawner: &dyn Spawner,
+    task: &Task,
+    timeout: Option<Duration>,
+    stop: impl Future<Output = ()>,
+) -> Option<Exit> {
+    let too_long = async {
+        match timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        exit = spawner.wait_task(task) => Some(exit.unwrap_or_else(|error| Exit::Lost { why: error.to_string() })),
+        () = stop => None,
+        () = too_long => Some(Exit::TimedOut),
+    }
 }
 
 /// How the main process of a destroyed task ended.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use spawner::run::{Finished, exit_after_destroy};
-use spawner::{CleanupOutcome, Error, ErrorKind, Exit, Result, Spawner, Task, TaskSpec, Teardown};
+use spawner::run::{Finished, end, exit_after_destroy};
+use spawner::{CleanupOutcome, Error, ErrorKind, Result, Spawner, Task, TaskSpec, Teardown};
 
 use super::stop::Stop;
 use super::terminal::Host;
@@ -24,7 +24,7 @@ pub(super) async fn live(
         },
         None => None,
     };
-    let exit = if stopped { None } else { end(spawner, &task, spec.timeout, stop).await };
+    let exit = if stopped { None } else { end(spawner, &task, spec.timeout, stop.wished()).await };
     let cleanup = destroy(spawner, &task, &spec.teardown, stop, exit.is_none()).await;
     if let Some(relay) = relay {
         relay.finish().await;
@@ -71,27 +71,6 @@ async fn given_up(stop: &mut impl Stop, grace: Duration) {
 /// The task runs and cannot be served: ends it at once.
 async fn undo(spawner: &dyn Spawner, task: &Task, error: Error) -> Error {
     error.with_cleanup(spawner.destroy_task(task, &Teardown::at_once()).await)
-}
-
-/// How the task's main process ended; `None` where it is to be stopped.
-async fn end(
-    spawner: &dyn Spawner,
-    task: &Task,
-    timeout: Option<Duration>,
-    stop: &mut impl Stop,
-) -> Option<Exit> {
-    let too_long = async {
-        match timeout {
-            Some(timeout) => tokio::time::sleep(timeout).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        biased;
-        exit = spawner.wait_task(task) => Some(exit.unwrap_or_else(|error| Exit::Lost { why: error.to_string() })),
-        () = stop.wished() => None,
-        () = too_long => Some(Exit::TimedOut),
-    }
 }
 
 /// Destroys the task by the ladder; the second wish to stop, `asked` being the first, skips the grace.

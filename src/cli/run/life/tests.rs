@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use spawner::fake::{FakeSpawner, Fault, Heeds, Script, Step};
-use spawner::{Fate, Verdict};
+use spawner::{Exit, Fate, Verdict};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
