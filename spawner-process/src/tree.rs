@@ -94,19 +94,17 @@ fn children_of(pid: i32, stat: &Stat) -> io::Result<Vec<i32>> {
 }
 
 /// Whether `own` is among the ancestors. An ancestor is never younger than its descendants, so a process that
-/// got the pid of one that ended just now is not taken for it.
-fn descends(stat: &Stat, own: i32) -> bool {
+/// got the pid of one that ended just now is not taken for it. `None` where an ancestor ended on the way up:
+/// its children have another parent now, and only a new climb tells.
+fn descends(stat: &Stat, own: i32) -> Option<bool> {
     let mut stat = stat.clone();
     while stat.parent > 1 {
         if stat.parent == own {
-            return true;
+            return Some(true);
         }
-        match Stat::of(stat.parent) {
-            Ok(parent) if parent.start_time <= stat.start_time => stat = parent,
-            _ => return false,
-        }
+        stat = Stat::of(stat.parent).ok().filter(|parent| parent.start_time <= stat.start_time)?;
     }
-    false
+    Some(false)
 }
 
 struct Node {
@@ -115,16 +113,29 @@ struct Node {
     parent: Option<(i32, u64)>,
 }
 
+/// How often a climb that lost its way is begun again: each time takes an ancestor that ended meanwhile.
+const CLIMBS: u32 = 64;
+
 impl Node {
+    /// Whether the process is the one that was listed, still below this process.
     fn belongs(&self, stat: &Stat, own: i32) -> bool {
-        match self.parent {
-            None => true,
-            Some((parent, start_time)) if stat.parent == parent => {
-                Stat::of(parent).is_ok_and(|parent| parent.start_time == start_time) || descends(stat, own)
-            }
-            // Its parent has ended since, and it has fallen to this process, or to a nearer subreaper or init.
-            Some(_) => descends(stat, own),
+        let Some((parent, start_time)) = self.parent else { return true };
+        let is_parent = || Stat::of(parent).is_ok_and(|parent| parent.start_time == start_time);
+        if stat.parent == parent && is_parent() {
+            return true;
         }
+        // Its parent has ended since, and it has fallen to this process, or to a nearer subreaper or init.
+        let mut now = stat.clone();
+        for _ in 0..CLIMBS {
+            if let Some(answer) = descends(&now, own) {
+                return answer;
+            }
+            match Stat::of(self.pid) {
+                Ok(again) if again.start_time == stat.start_time => now = again,
+                _ => return false,
+            }
+        }
+        false
     }
 
     fn signal(&self, signals: &[Signal], own: i32) -> Result<(), Errno> {
@@ -143,5 +154,39 @@ impl Node {
             Err(Errno::SRCH) => Ok(()),
             other => other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_member_whose_parent_ended_while_it_was_looked_at_still_belongs() {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+        let own = std::process::id().cast_signed();
+        let script = "sleep 60 >/dev/null & echo $!; read line";
+        let mut parent = Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let pid: i32 = line.trim().parse().unwrap();
+        let seen = Stat::of(pid).unwrap();
+        let listed_by = parent.id().cast_signed();
+        assert_eq!(seen.parent, listed_by);
+        let node = Node { pid, parent: Some((listed_by, Stat::of(listed_by).unwrap().start_time)) };
+        drop(parent.stdin.take());
+        parent.wait().unwrap();
+
+        assert!(node.belongs(&seen, own), "taken for a stranger by what was read before its parent ended");
+        node.signal(&[Signal::KILL], own).unwrap();
+        rustix::process::waitpid(Pid::from_raw(pid), rustix::process::WaitOptions::empty()).unwrap();
     }
 }
