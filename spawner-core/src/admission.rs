@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use crate::capability::{Capabilities, Capability, Support};
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::TaskSpec;
+use crate::spec::{Lifetime, Output, TaskSpec};
 
 /// A specification that makes sense and asks for nothing that the backend does not support.
 ///
@@ -29,6 +29,7 @@ pub fn needed_by(spec: &TaskSpec) -> Vec<Capability> {
         (spec.limits.cpus.is_some(), Capability::LimitCpu),
         (spec.wants_stream(), Capability::StreamOutput),
         (spec.wants_terminal(), Capability::Terminal),
+        (spec.lifetime == Lifetime::Detached, Capability::Detach),
     ];
     wants.into_iter().filter_map(|(wanted, capability)| wanted.then_some(capability)).collect()
 }
@@ -86,6 +87,20 @@ fn sensible(spec: &TaskSpec) -> Result<()> {
     if spec.cwd.as_deref().is_some_and(|cwd| has_nul(cwd.as_os_str())) {
         return invalid("its working directory has a NUL byte in it".into());
     }
+    let detached = spec.lifetime == Lifetime::Detached;
+    if detached && (spec.wants_stream() || spec.wants_terminal()) {
+        return invalid(
+            "it is detached, so it cannot have a stream or a terminal that ends with its harness".into(),
+        );
+    }
+    if !detached && [&spec.stdout, &spec.stderr].contains(&&Output::Log) {
+        return invalid("its output is to be kept, which is for detached tasks".into());
+    }
+    if spec.name.as_deref().is_some_and(|name| !is_name(name)) {
+        return invalid(
+            "its name must have 1 to 64 letters, digits, `.`, `_` or `-`, begin with no `-`, and not look like an id".into(),
+        );
+    }
     let Limits { memory, pids, cpus } = spec.limits;
     if memory == Some(0) || pids == Some(0) || cpus.is_some_and(|cpus| !cpus.is_finite() || cpus <= 0.0) {
         return invalid("a limit must be a number above zero".into());
@@ -94,6 +109,15 @@ fn sensible(spec: &TaskSpec) -> Result<()> {
 }
 
 use crate::spec::Limits;
+
+/// Whether people can type it, and it cannot be taken for an id.
+fn is_name(name: &str) -> bool {
+    let typed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=64).contains(&name.len())
+        && name.bytes().all(typed)
+        && !name.starts_with('-')
+        && name.parse::<crate::id::TaskId>().is_err()
+}
 
 fn has_nul(text: &std::ffi::OsStr) -> bool {
     text.as_encoded_bytes().contains(&0)

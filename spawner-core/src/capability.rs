@@ -156,6 +156,13 @@ capabilities! {
     end_other_users, EndOtherUsers, "end-other-users";
     /// Everything is ended when the harness dies, however it dies.
     end_with_harness, EndWithHarness, "end-with-harness";
+    /// Where a helper of the backend dies first, its tasks are ended all the same, and none is called clean
+    /// without proof.
+    outlive_helpers, OutliveHelpers, "outlive-helpers";
+    /// What is left when the harness and all helpers were killed is found and ended by a sweep.
+    sweep, Sweep, "sweep";
+    /// A detached task outlives its harness, and another one recovers it and ends it with the same proof.
+    detach, Detach, "detach";
     /// The exit status, or the signal, is the task's own and exact.
     exact_exit, ExactExit, "exact-exit";
     /// Standard output and error reach the embedder as streams, in bounded memory.

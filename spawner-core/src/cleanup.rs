@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Usage;
+use crate::id::TaskId;
 pub use crate::message::Leftover;
 use crate::task::Task;
 use crate::verdict::{Strength, verdict};
@@ -246,6 +247,7 @@ impl Evidence {
 #[must_use = "an outcome may say that something was left behind"]
 pub struct CleanupOutcome {
     backend: String,
+    task: TaskId,
     verdict: Verdict,
     evidence: Evidence,
     left_behind: Vec<Resource>,
@@ -258,7 +260,7 @@ impl CleanupOutcome {
     /// Judges what `backend` observed. `left_behind` is what was still running after the linger,
     /// `left_behind_total` their number where the list was cut.
     pub(crate) fn judge(
-        backend: &str,
+        (backend, task): (&str, TaskId),
         evidence: Evidence,
         (left_behind, left_behind_total): (Vec<Resource>, usize),
         escalated: bool,
@@ -266,6 +268,7 @@ impl CleanupOutcome {
     ) -> Self {
         Self {
             backend: backend.to_owned(),
+            task,
             verdict: verdict(evidence.strength, evidence.resources.iter().map(|resource| resource.fate)),
             evidence,
             left_behind,
@@ -288,6 +291,11 @@ impl CleanupOutcome {
     /// The name of the backend that destroyed the task.
     pub fn backend(&self) -> &str {
         &self.backend
+    }
+
+    /// The task that it is about.
+    pub fn task(&self) -> TaskId {
+        self.task
     }
 
     /// What was used to know and kill the members.

@@ -19,6 +19,7 @@ use crate::cleanup::{CleanupOutcome, Evidence, Fate, Mechanism, Resource, Resour
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Exit;
 use crate::id::TaskId;
+use crate::journal::Journal;
 use crate::ladder::{Progress, Rungs};
 use crate::spawner::{Check, Spawner};
 use crate::start::{Ledger, StartGuard};
@@ -38,6 +39,7 @@ struct Shared {
     script: Script,
     tasks: StdMutex<HashMap<TaskId, Arc<FakeTask>>>,
     ledger: Ledger,
+    journal: Journal,
 }
 
 #[derive(Debug)]
@@ -51,7 +53,12 @@ struct FakeTask {
 impl FakeSpawner {
     /// A backend whose tasks behave as `script` says.
     pub fn new(script: Script) -> Self {
-        let shared = Shared { script, tasks: StdMutex::default(), ledger: Ledger::default() };
+        let shared = Shared {
+            script,
+            tasks: StdMutex::default(),
+            ledger: Ledger::default(),
+            journal: Journal::none(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -141,6 +148,14 @@ impl Spawner for FakeSpawner {
         "fake"
     }
 
+    fn kind(&self) -> &'static str {
+        "fake"
+    }
+
+    fn journal(&self) -> &Journal {
+        &self.shared.journal
+    }
+
     fn capabilities(&self) -> &Capabilities {
         &self.shared.script.capabilities
     }
@@ -163,12 +178,8 @@ impl Spawner for FakeSpawner {
             calls: StdMutex::default(),
         });
         let task = Task::new(TaskRecord {
-            schema: TaskRecord::SCHEMA.into(),
-            id: TaskId::random(),
-            backend: self.name().into(),
-            argv: spec.argv.clone(),
-            leader: None,
             mechanisms: vec![Mechanism::Fake],
+            ..TaskRecord::of(TaskId::random(), self.name(), &spec)
         });
         for (index, &heeds) in script.members.iter().enumerate() {
             if let Heeds::Time(after) = heeds {
@@ -226,6 +237,15 @@ impl Spawner for FakeSpawner {
         let task = self.find(task)?;
         let progress = Arc::clone(&task.progress).lock_owned().await;
         Ok(Box::new(FakeRungs { spawner: self.clone(), task, progress }))
+    }
+
+    async fn recover_task(&self, record: &TaskRecord) -> Result<Task> {
+        let task = Task::new(record.clone());
+        self.find(&task).map(|_| task)
+    }
+
+    async fn unrecorded(&self) -> Vec<TaskRecord> {
+        Vec::new()
     }
 
     fn abandoned(&self) -> Vec<CleanupOutcome> {

@@ -95,6 +95,46 @@ pub struct ProcessIdentity {
     pub start_time: u64,
 }
 
+impl ProcessIdentity {
+    /// The process with this pid now; `None` where there is none, or nothing of it runs any more (a zombie).
+    /// Platforms without a way to ask have `None` for every process.
+    pub fn of(pid: u32) -> Option<Self> {
+        #[cfg(target_os = "linux")]
+        {
+            let stat = crate::proc::Stat::of(pid.cast_signed()).ok().filter(|stat| !stat.is_dead())?;
+            Some(Self { boot_id: Self::boot(), pid, start_time: stat.start_time })
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = pid;
+            None
+        }
+    }
+
+    /// This process.
+    pub fn own() -> Self {
+        let pid = std::process::id();
+        Self::of(pid).unwrap_or(Self { boot_id: Self::boot(), pid, start_time: 0 })
+    }
+
+    /// Whether it runs, be it stopped; a process that got its pid later is another one.
+    pub fn is_alive(&self) -> bool {
+        Self::of(self.pid).as_ref() == Some(self)
+    }
+
+    /// The kernel's id of this boot; empty where the platform has none.
+    pub(crate) fn boot() -> String {
+        #[cfg(target_os = "linux")]
+        {
+            use std::sync::OnceLock;
+            static BOOT: OnceLock<String> = OnceLock::new();
+            BOOT.get_or_init(crate::proc::boot_id).clone()
+        }
+        #[cfg(not(target_os = "linux"))]
+        String::new()
+    }
+}
+
 impl fmt::Display for ProcessIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.pid)

@@ -127,7 +127,7 @@ pub(crate) async fn climb(
     progress.elapsed += began.elapsed();
     let left_behind = progress.left_behind.clone().unwrap_or_default();
     let (escalated, elapsed) = (progress.escalated, progress.elapsed);
-    let outcome = CleanupOutcome::judge(backend, evidence, left_behind, escalated, elapsed);
+    let outcome = CleanupOutcome::judge((backend, task.id()), evidence, left_behind, escalated, elapsed);
     if outcome.is_clean() {
         rungs.progress().settled = Some(outcome.clone());
     }

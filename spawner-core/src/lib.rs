@@ -7,7 +7,7 @@
 //!
 //! The modules come in two layers, and the arrows between them point down only: first the words
 //! ([`spec`], [`exit`], [`capability`], [`cleanup`], [`error`], [`id`]), then the behaviour
-//! ([`mod@verdict`], [`ladder`], [`admission`], [`start`], [`spawner`], [`run`]).
+//! ([`mod@verdict`], [`ladder`], [`admission`], [`start`], [`journal`], [`spawner`], [`run`]).
 //!
 //! This crate does nothing to any process by itself; see `spawner-process` for a backend, and the
 //! `fake` feature for one that can be scripted.
@@ -21,17 +21,21 @@ pub mod exit;
 #[cfg(feature = "fake")]
 pub mod fake;
 pub mod id;
+pub mod journal;
 pub mod ladder;
 #[cfg(unix)]
 pub mod lifeline;
 mod message;
 mod os_text;
+#[cfg(target_os = "linux")]
+pub mod proc;
 pub mod report;
 pub mod run;
 pub mod spawner;
 pub mod spec;
 pub mod start;
 pub mod stream;
+mod sweep;
 pub mod task;
 pub mod teardown;
 pub mod verdict;
@@ -42,12 +46,13 @@ pub use cleanup::{CleanupOutcome, Evidence, Fate, Leftover, Mechanism, Resource,
 pub use error::{Error, ErrorKind, Result};
 pub use exit::{Exit, Usage};
 pub use id::{ProcessIdentity, TaskId};
+pub use journal::Journal;
 pub use ladder::Rungs;
 pub use report::Report;
 pub use spawner::{Check, Spawner};
-pub use spec::{Environment, Input, Limits, Output, TaskSpec, WindowSize};
+pub use spec::{Environment, Input, Lifetime, Limits, Output, TaskSpec, WindowSize};
 pub use start::StartGuard;
 pub use stream::TaskStreams;
-pub use task::{Task, TaskRecord, TaskState};
+pub use task::{Logs, Task, TaskRecord, TaskState};
 pub use teardown::{AskScope, Teardown};
 pub use verdict::{Strength, verdict};

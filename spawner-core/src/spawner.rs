@@ -11,10 +11,11 @@ use crate::capability::Capabilities;
 use crate::cleanup::{CleanupOutcome, Evidence, Resource};
 use crate::error::Result;
 use crate::exit::Exit;
+use crate::journal::Journal;
 use crate::ladder::{Rungs, climb};
 use crate::spec::TaskSpec;
 use crate::stream::TaskStreams;
-use crate::task::{Task, TaskState};
+use crate::task::{Task, TaskRecord, TaskState};
 use crate::teardown::{Teardown, Timetable};
 
 /// Starts tasks in one kind of place, and gets rid of everything that they made.
@@ -37,6 +38,12 @@ use crate::teardown::{Teardown, Timetable};
 pub trait Spawner: Send + Sync {
     /// The name of this backend: the one given in the configuration, else its kind.
     fn name(&self) -> &str;
+
+    /// The kind of this backend, whatever its name; records of tasks are told apart by it.
+    fn kind(&self) -> &str;
+
+    /// Where this backend puts on record what it is about to create.
+    fn journal(&self) -> &Journal;
 
     /// What this backend promises on this host. The answer does not change while the backend lives.
     fn capabilities(&self) -> &Capabilities;
@@ -105,7 +112,33 @@ pub trait Spawner: Send + Sync {
         };
         let mechanisms = task.record().mechanisms.clone();
         let evidence = Evidence::blind(mechanisms, Resource::unreachable(task, &why));
-        CleanupOutcome::judge(self.name(), evidence, Default::default(), false, began.elapsed())
+        CleanupOutcome::judge((self.name(), task.id()), evidence, Default::default(), false, began.elapsed())
+    }
+
+    /// A task that another harness started, to be used as an own one: a detached one, to wait for and to
+    /// destroy; or what a dead harness left, to destroy.
+    ///
+    /// * Starts nothing and ends nothing. Repeatable and cancel-safe.
+    /// * A task of a harness that lives can be recovered too; to destroy it takes it away from its harness,
+    ///   which sees it end.
+    /// * A task that is on no record, or was proved gone and accounted for, is
+    ///   [`ErrorKind::UnknownTask`](crate::ErrorKind::UnknownTask).
+    /// * Its streams went with its harness: [`task_output`](Spawner::task_output) is
+    ///   [`ErrorKind::Taken`](crate::ErrorKind::Taken).
+    async fn recover_task(&self, record: &TaskRecord) -> Result<Task>;
+
+    /// What bears the marks of this backend, is in no journal, and belongs to harnesses that are dead.
+    async fn unrecorded(&self) -> Vec<TaskRecord>;
+
+    /// Resolves everything of this kind of backend on this host whose harness is dead: ends what is left by
+    /// force, looks, and says what became of it, one outcome for each task. What is proved gone, or was looked
+    /// for with everything that this host has, is off the record after it.
+    ///
+    /// * Never touches a task of a harness that lives, a detached one, or another user's.
+    /// * Safe to call again, concurrently, and from several processes. Cancel-safe: a later call goes on.
+    /// * Damaged records are logged and kept.
+    async fn sweep(&self) -> Vec<CleanupOutcome> {
+        crate::sweep::sweep(self).await
     }
 
     /// The outcomes of starts that failed or were dropped after something had been made, since the last

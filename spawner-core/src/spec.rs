@@ -49,6 +49,12 @@ pub struct TaskSpec {
     /// The size of the pseudo-terminal, where one is asked for; `None` is 80 by 24.
     #[serde(default)]
     pub window: Option<WindowSize>,
+    /// What people may call it: shown by `spawner ps`, and taken in place of its id.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// How long it may live.
+    #[serde(default)]
+    pub lifetime: Lifetime,
     /// How much it may use.
     #[serde(default)]
     pub limits: Limits,
@@ -77,6 +83,8 @@ impl TaskSpec {
             stdout: Output::Inherit,
             stderr: Output::Inherit,
             window: None,
+            name: None,
+            lifetime: Lifetime::default(),
             limits: Limits::default(),
             timeout: None,
             teardown: Teardown::default(),
@@ -122,6 +130,21 @@ impl TaskSpec {
     #[must_use]
     pub fn stderr(mut self, stderr: Output) -> Self {
         self.stderr = stderr;
+        self
+    }
+
+    /// Sets [`TaskSpec::name`].
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// A task that outlives its harness, reads nothing, and has its output kept.
+    #[must_use]
+    pub fn detached(mut self) -> Self {
+        self.lifetime = Lifetime::Detached;
+        (self.stdin, self.stdout, self.stderr) = (Input::Null, Output::Log, Output::Log);
         self
     }
 
@@ -194,6 +217,19 @@ impl Environment {
     }
 }
 
+/// How long a task may live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lifetime {
+    /// As long as its harness, however that dies.
+    #[default]
+    Harness,
+    /// Until it ends by itself or is destroyed. Another harness gets hold of it with
+    /// [`recover_task`](crate::Spawner::recover_task). Its record, its output and how it ended are kept until
+    /// it is destroyed.
+    Detached,
+}
+
 /// Where a task's standard input comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -232,6 +268,9 @@ pub enum Output {
     Stream,
     /// The task's pseudo-terminal.
     Terminal,
+    /// A file beside the task's record, named by [`TaskRecord::logs`](crate::TaskRecord::logs) and kept until
+    /// the task is destroyed. For detached tasks.
+    Log,
 }
 
 /// How much a task may use. A limit that the backend cannot enforce on this host is refused with

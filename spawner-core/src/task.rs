@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -12,6 +13,7 @@ use crate::cleanup::Mechanism;
 use crate::exit::Exit;
 use crate::id::{ProcessIdentity, TaskId};
 use crate::os_text::{self, OsText};
+use crate::spec::{Lifetime, TaskSpec};
 
 /// A started task: a name for what its backend holds.
 ///
@@ -75,11 +77,45 @@ pub struct TaskRecord {
     pub leader: Option<ProcessIdentity>,
     /// What its members are known by.
     pub mechanisms: Vec<Mechanism>,
+    /// How long it may live.
+    #[serde(default)]
+    pub lifetime: Lifetime,
+    /// What people call it.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Where its output is kept, where it is; see [`Output::Log`](crate::Output::Log).
+    #[serde(default)]
+    pub logs: Logs,
 }
 
 impl TaskRecord {
     /// The value of [`TaskRecord::schema`].
     pub const SCHEMA: &'static str = "spawner.task/1";
+
+    /// The record of a task that backend `backend` is about to start.
+    pub fn of(id: TaskId, backend: impl Into<String>, spec: &TaskSpec) -> Self {
+        Self {
+            schema: Self::SCHEMA.into(),
+            id,
+            backend: backend.into(),
+            argv: spec.argv.clone(),
+            leader: None,
+            mechanisms: Vec::new(),
+            lifetime: spec.lifetime,
+            name: spec.name.clone(),
+            logs: Logs::default(),
+        }
+    }
+}
+
+/// Where a task's output is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Logs {
+    /// What it wrote to its standard output.
+    pub stdout: Option<PathBuf>,
+    /// What it wrote to its standard error.
+    pub stderr: Option<PathBuf>,
 }
 
 /// Whether a task is alive.

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use async_trait::async_trait;
 use spawner_core::start::Ledger;
 use spawner_core::{
-    Admitted, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Evidence, Exit, ProcessIdentity, Result,
-    Rungs, Spawner, StartGuard, Task, TaskId, TaskRecord, TaskSpec, TaskState, TaskStreams, Teardown,
+    Admitted, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Evidence, Exit, Journal,
+    ProcessIdentity, Result, Rungs, Spawner, StartGuard, Task, TaskId, TaskRecord, TaskSpec, TaskState,
+    TaskStreams, Teardown,
 };
 
 use crate::cgroup::Limiters;
@@ -24,8 +25,8 @@ use crate::harness::stdio::{self, Ends};
 use crate::harness::streams;
 use crate::obstacle;
 use crate::probe;
-use crate::proc;
 use crate::words::{Order, Reply, SetUp, Start, Started};
+use spawner_core::proc;
 
 /// The variable by which a task's processes are found when nothing else knows them any more.
 const MARK: &str = "SPAWNER_TASK_ID";
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) keepers: Keepers,
     tasks: Mutex<HashMap<TaskId, Arc<Live>>>,
     ledger: Ledger,
+    journal: Journal,
     boot_id: String,
     /// The harness's working directory when the supervisor may have been started.
     folder: Option<PathBuf>,
@@ -75,6 +77,7 @@ impl ProcessSpawner {
                 capabilities: OnceLock::new(),
                 tasks: Mutex::default(),
                 ledger: Ledger::default(),
+                journal: Journal::locate(),
                 boot_id: proc::boot_id(),
                 folder: std::env::current_dir().ok(),
             }),
@@ -242,10 +245,6 @@ impl Shared {
 
     fn record_of(&self, id: TaskId, spec: &TaskSpec, started: Option<&Started>) -> TaskRecord {
         TaskRecord {
-            schema: TaskRecord::SCHEMA.into(),
-            id,
-            backend: self.name.clone(),
-            argv: spec.argv.clone(),
             leader: started.and_then(|started| {
                 Some(ProcessIdentity {
                     boot_id: self.boot_id.clone(),
@@ -254,6 +253,7 @@ impl Shared {
                 })
             }),
             mechanisms: started.map(|started| started.mechanisms.clone()).unwrap_or_default(),
+            ..TaskRecord::of(id, &self.name, spec)
         }
     }
 
@@ -293,6 +293,22 @@ impl Drop for Shared {
 impl Spawner for ProcessSpawner {
     fn name(&self) -> &str {
         &self.shared.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "process"
+    }
+
+    fn journal(&self) -> &Journal {
+        &self.shared.journal
+    }
+
+    async fn recover_task(&self, record: &TaskRecord) -> Result<Task> {
+        Err(Error::new(ErrorKind::UnknownTask, "recover task", record.id.to_string()))
+    }
+
+    async fn unrecorded(&self) -> Vec<TaskRecord> {
+        Vec::new()
     }
 
     fn capabilities(&self) -> &Capabilities {

@@ -33,6 +33,7 @@ impl Declared {
     }
 }
 
+const NO_JOURNAL: &str = "there is no journal yet";
 const NO_LIMITS: &str = "needs the controllers of a control group: choose `cgroup-v2`";
 
 const CGROUP: &str = "\
@@ -80,6 +81,9 @@ fn common() -> Capabilities {
         end_with_harness: Support::guaranteed(
             "the keeper's socket reads end of file, however the harness died",
         ),
+        outlive_helpers: Support::unsupported(NO_JOURNAL),
+        sweep: Support::unsupported(NO_JOURNAL),
+        detach: Support::unsupported(NO_JOURNAL),
         exact_exit: Support::guaranteed("the keeper waits for the task's main process itself"),
         stream_output: Support::guaranteed("pipes, bounded by the kernel's pipe size"),
         terminal: Support::guaranteed("a pseudo-terminal of the task's own, its controlling terminal"),

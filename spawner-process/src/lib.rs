@@ -25,6 +25,7 @@
 
 mod backend;
 mod cgroup;
+mod children;
 mod config;
 mod declared;
 mod harness;
@@ -32,7 +33,6 @@ mod hook;
 mod keeper;
 mod obstacle;
 mod probe;
-mod proc;
 mod supervisor;
 mod sys;
 mod tree;

@@ -6,7 +6,8 @@ use std::io;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
-use crate::proc::{self, Stat};
+use crate::children;
+use spawner_core::proc::{self, Stat};
 
 /// A process of the tree, as it was seen.
 #[derive(Debug, Clone)]
@@ -30,8 +31,8 @@ impl Seen {
 /// apply.
 pub(crate) fn own_children() -> io::Result<Vec<i32>> {
     let own = std::process::id().cast_signed();
-    match proc::children(own, 1) {
-        Err(error) if proc::gone(&error) => proc::children_by_walk(own),
+    match children::of(own, 1) {
+        Err(error) if proc::gone(&error) => children::by_walk(own),
         other => other,
     }
 }
@@ -90,7 +91,7 @@ pub(crate) fn walk(
 }
 
 fn children_of(pid: i32, stat: &Stat) -> io::Result<Vec<i32>> {
-    if stat.is_dead() { Ok(Vec::new()) } else { proc::children(pid, stat.threads) }
+    if stat.is_dead() { Ok(Vec::new()) } else { children::of(pid, stat.threads) }
 }
 
 /// Whether `own` is among the ancestors. An ancestor is never younger than its descendants, so a process that

@@ -17,8 +17,8 @@ use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 use spawner_core::ladder::Progress;
 use spawner_core::spawner::Check;
 use spawner_core::{
-    Admitted, Capabilities, CleanupOutcome, Error, ErrorKind, Exit, Input, Mechanism, Output, Result, Rungs,
-    Spawner, Support, Task, TaskId, TaskRecord, TaskSpec, TaskState, TaskStreams,
+    Admitted, Capabilities, CleanupOutcome, Error, ErrorKind, Exit, Input, Journal, Mechanism, Output,
+    Result, Rungs, Spawner, Support, Task, TaskId, TaskRecord, TaskSpec, TaskState, TaskStreams,
 };
 use tokio::time::Instant;
 
@@ -54,6 +54,7 @@ pub(crate) enum Flaw {
 pub(crate) struct Naive {
     flaw: Flaw,
     capabilities: Capabilities,
+    journal: Journal,
     tasks: Mutex<HashMap<TaskId, Arc<State>>>,
 }
 
@@ -81,6 +82,9 @@ impl Naive {
             end_fork_storm: wild,
             end_other_users: yes(),
             end_with_harness: harness,
+            outlive_helpers: Support::unsupported("it has no helpers"),
+            sweep: Support::unsupported("it keeps no journal"),
+            detach: Support::unsupported("it keeps no journal"),
             exact_exit: yes(),
             stream_output: no(),
             terminal: no(),
@@ -91,7 +95,7 @@ impl Naive {
             usage: no(),
             unchanged_view: yes(),
         };
-        Ok(Self { flaw, capabilities, tasks: Mutex::default() })
+        Ok(Self { flaw, capabilities, journal: Journal::none(), tasks: Mutex::default() })
     }
 
     fn find(&self, task: &Task) -> Result<Arc<State>> {
@@ -179,6 +183,23 @@ impl Spawner for Naive {
         "naive"
     }
 
+    fn kind(&self) -> &'static str {
+        "naive"
+    }
+
+    fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    async fn recover_task(&self, record: &TaskRecord) -> Result<Task> {
+        let task = Task::new(record.clone());
+        self.find(&task).map(|_| task)
+    }
+
+    async fn unrecorded(&self) -> Vec<TaskRecord> {
+        Vec::new()
+    }
+
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
@@ -207,12 +228,8 @@ impl Spawner for Naive {
             State { leader, exit: Mutex::default(), waited: Mutex::default(), progress: Arc::default() };
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(state));
         Ok(Task::new(TaskRecord {
-            schema: TaskRecord::SCHEMA.into(),
-            id,
-            backend: "naive".into(),
-            argv: spec.argv.clone(),
-            leader: None,
             mechanisms: vec![Mechanism::Subreaper],
+            ..TaskRecord::of(id, "naive", &spec)
         }))
     }
 
@@ -293,6 +310,22 @@ struct NaiveCore<'a>(&'a Naive);
 impl Spawner for NaiveCore<'_> {
     fn name(&self) -> &str {
         self.0.name()
+    }
+
+    fn kind(&self) -> &str {
+        self.0.kind()
+    }
+
+    fn journal(&self) -> &Journal {
+        self.0.journal()
+    }
+
+    async fn recover_task(&self, record: &TaskRecord) -> Result<Task> {
+        self.0.recover_task(record).await
+    }
+
+    async fn unrecorded(&self) -> Vec<TaskRecord> {
+        self.0.unrecorded().await
     }
 
     fn capabilities(&self) -> &Capabilities {

@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use spawner_core::fake::{FakeSpawner, Fault, Heeds, Script, Step};
 use spawner_core::ladder::Progress;
 use spawner_core::{
-    Admitted, AskScope, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Evidence, Exit, Mechanism,
-    Resource, Result, Rungs, Spawner, Strength, Task, TaskSpec, TaskState, TaskStreams, Teardown,
+    Admitted, AskScope, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Evidence, Exit, Journal,
+    Mechanism, Resource, Result, Rungs, Spawner, Strength, Task, TaskRecord, TaskSpec, TaskState,
+    TaskStreams, Teardown,
 };
 use tokio::time::Instant;
 
@@ -118,6 +119,18 @@ struct FindingRungs {
 impl Spawner for Finding {
     fn name(&self) -> &str {
         self.name
+    }
+    fn kind(&self) -> &str {
+        self.name
+    }
+    fn journal(&self) -> &Journal {
+        self.fake.journal()
+    }
+    async fn recover_task(&self, record: &TaskRecord) -> Result<Task> {
+        self.fake.recover_task(record).await
+    }
+    async fn unrecorded(&self) -> Vec<TaskRecord> {
+        Vec::new()
     }
     fn capabilities(&self) -> &Capabilities {
         self.fake.capabilities()

@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use spawner_core::{Evidence, Fate, Mechanism, Resource, ResourceKind, Strength, Usage};
 
-use crate::proc;
 use crate::words::{Member, Sight};
+use spawner_core::proc;
 
 /// The evidence that a keeper's look gives.
 pub(crate) fn of_sight(sight: &Sight, mechanisms: &[Mechanism]) -> Evidence {

@@ -15,8 +15,8 @@ use tokio::time::{Instant, timeout};
 use super::evidence;
 use super::live::Live;
 use crate::backend::Shared;
-use crate::proc::Stat;
 use crate::words::{Member, Order, Reply};
+use spawner_core::proc::Stat;
 
 /// How long a keeper may take to hear an order before it counts as stuck: somebody may have stopped it.
 const HEARING: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
-use spawner_core::{Error, Input, Output, Result, TaskSpec, WindowSize};
+use spawner_core::{Error, ErrorKind, Input, Output, Result, TaskSpec, WindowSize};
 
 /// The harness's ends of a task's streams.
 #[derive(Debug, Default)]
@@ -76,6 +76,7 @@ fn output(
             writer
         }),
         Output::Terminal => terminal(),
+        Output::Log => return Err(Error::new(ErrorKind::Unavailable, "keep the output of", "the task")),
     };
     opened.map_err(|source| Error::io("open", "an output stream of the task", source))
 }

@@ -16,10 +16,10 @@ use super::init;
 use super::life::{Life, Newborn};
 use crate::cgroup::{Group, LimitGroups};
 use crate::config::Choice;
-use crate::proc::Stat;
 use crate::sys::{self, CStrings};
 use crate::vfork::{self, Stack};
 use crate::words::{Obstacle, Reply, Start, Started, Step};
+use spawner_core::proc::Stat;
 
 /// The signals whose meaning helpers changed; the task gets what the harness had.
 pub(crate) const CHANGED_SIGNALS: [i32; 6] =

@@ -12,8 +12,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_s
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::roster::Phase;
-use crate::proc::Stat;
 use crate::tree::Seen;
+use spawner_core::proc::Stat;
 
 /// What is known of the members, look by look.
 pub(super) struct GroupWatch {

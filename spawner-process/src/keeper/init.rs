@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::birth::{Cradle, has_obstacle, write_obstacle};
-use crate::proc;
+use crate::children;
 use crate::sys::{self, Reap, Reaped, SharedWord, Side};
 use crate::vfork::Stack;
 use crate::words::{Obstacle, Step};
@@ -70,7 +70,7 @@ pub(super) fn start(
         return Ok((Init { pid, leader: pid, reports: reader, silent: false }, pid, None));
     }
     // The init reaps nothing before it hears from its keeper, so its first child is the main process.
-    let leader = proc::children(pid, 1).ok().and_then(|children| children.first().copied()).unwrap_or(pid);
+    let leader = children::of(pid, 1).ok().and_then(|children| children.first().copied()).unwrap_or(pid);
     let pidfd = Pid::from_raw(leader).and_then(|leader| pidfd_open(leader, PidfdFlags::empty()).ok());
     let heard = rustix::io::ioctl_fionbio(&reader, true).and_then(|()| rustix::io::write(&reader, &[1]));
     heard.map_err(|errno| failed(Step::Fork, errno))?;

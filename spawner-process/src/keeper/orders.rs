@@ -125,7 +125,7 @@ fn send(life: &Life, signal: i32) -> io::Result<()> {
 pub(crate) fn survivor(seen: &Seen, forced: bool) -> Member {
     let denied = seen.refused == Some(Errno::PERM)
         || Pid::from_raw(seen.pid).is_some_and(|pid| test_kill_process(pid) == Err(Errno::PERM));
-    let state = seen.stat.as_ref().map_or("hidden by /proc", crate::proc::Stat::state_in_words);
+    let state = seen.stat.as_ref().map_or("hidden by /proc", spawner_core::proc::Stat::state_in_words);
     let reason = if denied {
         "it may not be signalled: Operation not permitted (EPERM)".to_owned()
     } else if forced {

@@ -8,9 +8,9 @@ use super::{Life, Phase};
 use crate::cgroup::Group;
 use crate::keeper::orders::survivor;
 use crate::keeper::roster::Census;
-use crate::proc::Stat;
 use crate::tree::{self, Seen};
 use crate::words::{Member, Sight};
+use spawner_core::proc::Stat;
 
 impl Life {
     pub(in crate::keeper) fn members(&mut self, group: Option<&Group>) -> (Vec<Member>, usize) {

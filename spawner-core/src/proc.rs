@@ -1,21 +1,28 @@
-//! What `/proc` says about processes (proc(5)).
+//! What `/proc` says about processes and this host (proc(5)). For backends.
 
 use std::fs;
 use std::io::{self, Read as _};
 
 /// What `/proc/PID/stat` says of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stat {
-    pub(crate) name: String,
-    pub(crate) state: u8,
-    pub(crate) parent: i32,
-    pub(crate) threads: u32,
+pub struct Stat {
+    /// The command name.
+    pub name: String,
+    /// The letter of its state.
+    pub state: u8,
+    /// The pid of its parent.
+    pub parent: i32,
+    /// The pid of its session's leader, be that one alive or not.
+    pub session: i32,
+    /// How many threads it has.
+    pub threads: u32,
     /// Clock ticks since the machine came up.
-    pub(crate) start_time: u64,
+    pub start_time: u64,
 }
 
 impl Stat {
-    pub(crate) fn of(pid: i32) -> io::Result<Self> {
+    /// Reads what it says of the process with this pid now.
+    pub fn of(pid: i32) -> io::Result<Self> {
         let mut buffer = [0u8; 1024];
         let read = fs::File::open(format!("/proc/{pid}/stat"))?.read(&mut buffer)?;
         let text = String::from_utf8_lossy(&buffer[..read]);
@@ -29,20 +36,21 @@ impl Stat {
         let mut fields = text.get(end + 1..)?.split_ascii_whitespace();
         let state = *fields.next()?.as_bytes().first()?;
         let parent = fields.next()?.parse().ok()?;
-        // Field 4 was the parent; 20 is the number of threads, 22 the start time.
-        let threads = fields.nth(20 - 5)?.parse().ok()?;
+        // Field 4 was the parent; 6 is the session, 20 the number of threads, 22 the start time.
+        let session = fields.nth(6 - 5)?.parse().ok()?;
+        let threads = fields.nth(20 - 7)?.parse().ok()?;
         let start_time = fields.nth(22 - 21)?.parse().ok()?;
-        Some(Self { name, state, parent, threads, start_time })
+        Some(Self { name, state, parent, session, threads, start_time })
     }
 
     /// Whether nothing of it runs any more. A leader that ended while other threads run is shown as a
     /// zombie too, with its threads still counted: that one is alive.
-    pub(crate) fn is_dead(&self) -> bool {
+    pub fn is_dead(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x') && self.threads <= 1
     }
 
     /// The state in words.
-    pub(crate) fn state_in_words(&self) -> &'static str {
+    pub fn state_in_words(&self) -> &'static str {
         match self.state {
             b'R' => "running",
             b'S' => "sleeping",
@@ -57,61 +65,18 @@ impl Stat {
     }
 }
 
-/// The pids of the children of `pid`, in all its threads.
-pub(crate) fn children(pid: i32, threads: u32) -> io::Result<Vec<i32>> {
-    let main = read_pids(&format!("/proc/{pid}/task/{pid}/children"));
-    if threads <= 1 {
-        return main;
-    }
-    let mut all = match main {
-        Ok(all) => all,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(error),
-    };
-    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let thread = thread?.file_name();
-        let thread = thread.to_string_lossy();
-        if thread.parse() == Ok(pid) {
-            continue;
-        }
-        match read_pids(&format!("/proc/{pid}/task/{thread}/children")) {
-            Ok(more) => all.extend(more),
-            Err(error) if gone(&error) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(all)
-}
-
 /// Whether an error of reading `/proc` says that the process is not there any more.
-pub(crate) fn gone(error: &io::Error) -> bool {
+pub fn gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
 }
 
-/// The children of `pid` by a walk over all of `/proc`, for kernels without the `children` files.
-pub(crate) fn children_by_walk(pid: i32) -> io::Result<Vec<i32>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let Ok(candidate) = entry?.file_name().to_string_lossy().parse::<i32>() else { continue };
-        if Stat::of(candidate).is_ok_and(|stat| stat.parent == pid) {
-            found.push(candidate);
-        }
-    }
-    Ok(found)
-}
-
-fn read_pids(path: &str) -> io::Result<Vec<i32>> {
-    let text = fs::read_to_string(path)?;
-    Ok(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
-}
-
 /// The kernel's id of this boot.
-pub(crate) fn boot_id() -> String {
+pub fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 
 /// When the machine came up, in seconds since 1970.
-pub(crate) fn boot_time() -> Option<i64> {
+pub fn boot_time() -> Option<i64> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
     stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }
@@ -121,7 +86,7 @@ mod tests {
     use super::*;
 
     fn line(name: &str) -> String {
-        format!("4242 ({name}) S 17 4242 4242 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 3 0 9876 11 12 13")
+        format!("4242 ({name}) S 17 4242 4243 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 3 0 9876 11 12 13")
     }
 
     #[test]
@@ -130,7 +95,14 @@ mod tests {
             let stat = Stat::parse(&line(name)).unwrap();
             assert_eq!(
                 stat,
-                Stat { name: name.into(), state: b'S', parent: 17, threads: 3, start_time: 9876 },
+                Stat {
+                    name: name.into(),
+                    state: b'S',
+                    parent: 17,
+                    session: 4243,
+                    threads: 3,
+                    start_time: 9876
+                },
                 "{name:?}"
             );
         }

@@ -1,0 +1,174 @@
+//! What a file of the journal says, and whose it is.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use super::host;
+use super::page::{Note, Opening, Page};
+use crate::cleanup::Resource;
+use crate::exit::Exit;
+use crate::spec::Lifetime;
+use crate::task::TaskRecord;
+
+/// What was found in the state folder.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// A record that can be read.
+    Account(Box<Account>),
+    /// One that cannot. It is kept for a person to look at.
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// A record of one task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    /// Its file.
+    pub page: Page,
+    /// What was about to be created.
+    pub opening: Opening,
+    /// What happened since, in order.
+    pub notes: Vec<Note>,
+    /// Whether the file is another user's.
+    pub foreign: bool,
+}
+
+/// What became of the harness that made a record, seen from this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// It lives (a stopped one does).
+    Living,
+    /// It is dead: nobody but a sweep will resolve what it left.
+    Dead,
+    /// The machine has gone down since; no process of it is left.
+    OtherBoot,
+    /// It is of another machine, or of a container with pids of its own: nothing can be said from here.
+    OtherHost,
+    /// Another user's: left alone, also by root, who can be that user.
+    OtherUser,
+}
+
+impl Account {
+    /// Reads a file. `None` where it is gone.
+    pub(super) fn read(page: Page) -> Option<Found> {
+        let (text, foreign) = match (fs::read(page.path()), is_foreign(&page)) {
+            (Ok(text), Ok(foreign)) => (text, foreign),
+            (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => return None,
+            (Err(error), _) | (_, Err(error)) => {
+                let why = format!("it cannot be read: {error}");
+                return Some(Found::Damaged { path: page.path().to_owned(), why });
+            }
+        };
+        let mut lines = text.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        let opening = match lines.next().map(serde_json::from_slice::<Opening>) {
+            Some(Ok(opening)) => opening,
+            wrong => {
+                let why = wrong.map_or_else(
+                    || "its first line is cut off".to_owned(),
+                    |wrong| wrong.err().map(|error| error.to_string()).unwrap_or_default(),
+                );
+                return Some(Found::Damaged { path: page.path().to_owned(), why });
+            }
+        };
+        let named = page.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        if opening.schema != Opening::SCHEMA || named != Some(opening.record.id.to_string()) {
+            let why = format!("it is of schema `{}`, and about task {}", opening.schema, opening.record.id);
+            return Some(Found::Damaged { path: page.path().to_owned(), why });
+        }
+        // A note that cannot be read says nothing; what is certain is looked for, not read.
+        let notes = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        Some(Found::Account(Box::new(Self { page, opening, notes, foreign })))
+    }
+
+    /// What names the task: the record of the first line, and what is known since the start.
+    pub fn record(&self) -> TaskRecord {
+        let mut record = self.opening.record.clone();
+        for note in &self.notes {
+            if let Note::Started { leader, mechanisms, .. } = note {
+                record.leader.clone_from(leader);
+                record.mechanisms.clone_from(mechanisms);
+            }
+        }
+        record
+    }
+
+    /// How its main process ended, where that was written down.
+    pub fn exit(&self) -> Option<&Exit> {
+        self.notes.iter().find_map(|note| match note {
+            Note::Ended { exit, .. } => Some(exit),
+            _ => None,
+        })
+    }
+
+    /// What the backend saw when everything was gone, where that was written down.
+    pub fn gone(&self) -> Option<&serde_json::Value> {
+        self.notes.iter().find_map(|note| match note {
+            Note::Gone { sight } => Some(sight),
+            _ => None,
+        })
+    }
+
+    /// What the backend learned at the start that it needs to find the task again.
+    pub fn started(&self) -> Option<&serde_json::Value> {
+        self.notes.iter().find_map(|note| match note {
+            Note::Started { traces, .. } => Some(traces),
+            _ => None,
+        })
+    }
+
+    /// What was not proved gone when it was last destroyed.
+    pub fn left(&self) -> &[Resource] {
+        let last = self.notes.iter().rev().find_map(|note| match note {
+            Note::Left { leftovers, .. } => Some(leftovers.as_slice()),
+            _ => None,
+        });
+        last.unwrap_or_default()
+    }
+
+    /// Whether the task may outlive its harness.
+    pub fn is_detached(&self) -> bool {
+        self.opening.record.lifetime == Lifetime::Detached
+    }
+
+    /// Whose it is.
+    pub fn whose(&self) -> Whose {
+        let (own, _) = host::own();
+        let host = &self.opening.host;
+        if self.foreign {
+            Whose::OtherUser
+        } else if host.machine != own.machine {
+            Whose::OtherHost
+        } else if host.boot_id != own.boot_id {
+            Whose::OtherBoot
+        } else if host.pid_namespace != own.pid_namespace {
+            Whose::OtherHost
+        } else if self.opening.harness.process.is_alive() {
+            Whose::Living
+        } else {
+            Whose::Dead
+        }
+    }
+
+    /// Whether a sweep is to resolve it.
+    pub fn is_for_a_sweep(&self) -> bool {
+        let whose = self.whose();
+        whose == Whose::OtherBoot || (whose == Whose::Dead && !self.is_detached())
+    }
+}
+
+#[cfg(unix)]
+fn is_foreign(page: &Page) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    // A link may lead to a file of whomever its maker liked.
+    Ok(fs::symlink_metadata(page.path())?.uid() != rustix::process::geteuid().as_raw())
+}
+
+#[cfg(not(unix))]
+fn is_foreign(_: &Page) -> io::Result<bool> {
+    Ok(false)
+}

@@ -1,0 +1,168 @@
+//! The folder of the journal.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::account::{Account, Found};
+use super::host;
+use super::page::{Opening, Page, remove};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::TaskId;
+use crate::task::TaskRecord;
+
+/// The ending of a task's file.
+const ENDING: &str = "task";
+
+/// The journal of one user on this host.
+#[derive(Debug, Default)]
+pub struct Journal {
+    folder: Option<PathBuf>,
+    /// Why nothing can be written, found out when it was first tried.
+    trouble: OnceLock<String>,
+}
+
+impl Journal {
+    /// The journal at the usual place: `$SPAWNER_STATE_DIR`, else `$XDG_STATE_HOME/spawner`, else
+    /// `~/.local/state/spawner`. Makes nothing yet.
+    pub fn locate() -> Self {
+        let set = |name| std::env::var_os(name).filter(|value| Path::new(value).is_absolute());
+        let below = |folder: PathBuf| folder.join("spawner");
+        let folder = set("SPAWNER_STATE_DIR").map(PathBuf::from);
+        let folder = folder.or_else(|| set("XDG_STATE_HOME").map(|folder| below(folder.into())));
+        let folder = folder.or_else(|| {
+            let home = std::env::home_dir().filter(|home| home.is_absolute())?;
+            Some(below(home.join(".local/state")))
+        });
+        Self { folder, trouble: OnceLock::new() }
+    }
+
+    /// The journal in this folder. Makes nothing yet.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: Some(folder.into()), trouble: OnceLock::new() }
+    }
+
+    /// No journal, for backends that have nothing to lose.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Where it is.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// Why nothing can be written to it, if that was found out by now. Tasks run all the same; but what a dead
+    /// harness *and* dead helpers left could not be found again by it.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.get().map(String::as_str)
+    }
+
+    /// The file of a task, be it there or not.
+    pub fn page(&self, id: TaskId) -> Result<Page> {
+        match &self.folder {
+            Some(folder) => Ok(Page::at(folder.join(format!("{id}.{ENDING}")))),
+            None => Err(Error::new(ErrorKind::Unavailable, "find the state folder", "")
+                .because("there is no home folder")
+                .hint("set SPAWNER_STATE_DIR to a folder of your own")),
+        }
+    }
+
+    /// Puts on record what is about to be created.
+    pub fn open(&self, kind: &str, record: &TaskRecord, traces: serde_json::Value) -> Result<Page> {
+        let page = self.page(record.id).inspect_err(|error| self.warn(error))?;
+        let (host, harness) = host::own();
+        let opening = Opening {
+            schema: Opening::SCHEMA.into(),
+            record: record.clone(),
+            kind: kind.to_owned(),
+            created: jiff::Timestamp::now().to_string(),
+            host,
+            harness,
+            traces,
+        };
+        let written = match page.write(&opening) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                page.path().parent().map_or(Ok(()), make).and_then(|()| page.write(&opening))
+            }
+            other => other,
+        };
+        match written {
+            Ok(()) => Ok(page),
+            Err(source) => {
+                let error = Error::io("write the journal", page.path().display().to_string(), source)
+                    .hint("set SPAWNER_STATE_DIR to a folder that can be written to");
+                self.warn(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn warn(&self, error: &Error) {
+        if self.trouble.set(error.to_string()).is_ok() {
+            tracing::warn!(%error, "tasks are not on record");
+        }
+    }
+
+    /// Everything that is on record, in no order. A folder that is not there has nothing in it.
+    pub fn read(&self) -> Result<Vec<Found>> {
+        let files = self.files()?.into_iter();
+        let records = files.filter(|path| path.extension() == Some(OsStr::new(ENDING)));
+        Ok(records.filter_map(|path| Account::read(Page::at(path))).collect())
+    }
+
+    /// The record of one task.
+    pub fn find(&self, id: TaskId) -> Result<Option<Account>> {
+        let page = self.page(id)?;
+        let path = page.path().display().to_string();
+        match Account::read(page) {
+            Some(Found::Account(account)) => Ok(Some(*account)),
+            Some(Found::Damaged { why, .. }) => {
+                Err(Error::new(ErrorKind::Io, "understand the record", path).because(why))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Removes what lies beside no record any more: half-written ones of dead processes, and output.
+    pub(crate) fn tidy(&self) -> Result<()> {
+        for path in self.files()? {
+            let ending = path.extension().unwrap_or_default();
+            let abandoned = match ending.to_str() {
+                Some("tmp") => {
+                    let stem = path.file_stem().map(Path::new).and_then(Path::extension);
+                    let writer = stem.and_then(OsStr::to_str).and_then(|pid| pid.parse().ok());
+                    writer.is_some_and(|pid| crate::id::ProcessIdentity::of(pid).is_none())
+                }
+                Some("stdout" | "stderr" | "door") => !path.with_extension(ENDING).exists(),
+                _ => false,
+            };
+            if abandoned {
+                let removed = remove(&path);
+                removed.map_err(|source| Error::io("remove", path.display().to_string(), source))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn files(&self) -> Result<Vec<PathBuf>> {
+        let Some(folder) = &self.folder else { return Ok(Vec::new()) };
+        let failed = |source| Error::io("read the state folder", folder.display().to_string(), source);
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(failed)?,
+        };
+        entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect()
+    }
+}
+
+/// Makes the folder, for this user's eyes only.
+fn make(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
