@@ -32,11 +32,11 @@ Examples:
   spawner wait web                              until it ends; the exit status is its own
   spawner destroy web                           ends all of it, and forgets it
 
-The task outlives spawner, reads nothing, and its output is kept. Its record, its output and how it ended stay
-until it is destroyed.
+The task outlives spawner, reads nothing, and its output is kept. Its record, its output and how it ended \
+stay until it is destroyed.
 
-Exit status: 0 where it was started, 125 where spawner failed, 126 where the command cannot be executed,
-127 where it was not found.";
+Exit status: 0 where it was started, 125 where spawner itself failed, 126 where the command cannot be \
+executed, 127 where it was not found.";
 
 #[derive(Debug, Args)]
 #[command(after_help = PS_EXAMPLES)]
@@ -58,7 +58,7 @@ States:
   gone       detached, and everything of it is proved gone; `spawner destroy` forgets it
   left       its harness is dead: `spawner sweep` ends what is left of it
   lost       nobody can say how its main process ended; `spawner destroy` ends what is left of it
-  elsewhere  of another host, container or user, or from before this boot: nothing can be seen from here";
+  elsewhere  of another host, container or user, or from before this boot";
 
 #[derive(Debug, Args)]
 #[command(after_help = WAIT_EXAMPLES)]
@@ -122,7 +122,7 @@ Examples:
 
 Exit status: 0 where everything of them is proved gone, 123 where it is not, 125 where spawner itself failed.
 
-A task of a harness that lives is taken away from it. SIGINT, SIGTERM or SIGHUP, twice, skips the grace.";
+A task of a harness that lives is taken away from it. A second SIGINT, SIGTERM or SIGHUP skips the grace.";
 
 #[derive(Debug, Args)]
 #[command(after_help = SWEEP_EXAMPLES)]
@@ -139,9 +139,11 @@ Examples:
   spawner sweep                    ends what dead harnesses of this user left on this host, and says what it was
   spawner sweep --format json      for programs; see `spawner schema sweep`
 
-It never touches a task of a harness that lives, nor a detached one, and may run twice and at the same time.
+It never touches a task of a harness that lives, nor a detached one, and may run twice and at the same \
+time.
 
-Exit status: 0 where everything was resolved, 123 where something is left, 125 where spawner itself failed.";
+Exit status: 0 where everything was resolved, 123 where something is left, 125 where spawner itself \
+failed.";
 
 /// From which configuration the backends are.
 #[derive(Debug, Args)]

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use rustix::fs::{Access, AtFlags, CWD, accessat};
 use spawner::Journal;
 
 use super::finding::Finding;
@@ -31,14 +30,13 @@ enum Writable {
     Once,
 }
 
+/// Only an attempt tells a full disk, or a file system that takes no files.
 fn writable(folder: &Path) -> std::io::Result<Writable> {
     match std::fs::metadata(folder) {
-        // Only an attempt tells a full disk.
         Ok(_) => tempfile::tempfile_in(folder).map(|_| Writable::Yes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let above = folder.ancestors().skip(1).find(|above| above.exists()).unwrap_or(Path::new("/"));
-            accessat(CWD, above, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?;
-            Ok(Writable::Once)
+            let above = folder.ancestors().find(|above| above.exists()).unwrap_or(folder);
+            tempfile::tempfile_in(above).map(|_| Writable::Once)
         }
         Err(error) => Err(error),
     }
