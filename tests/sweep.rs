@@ -43,7 +43,7 @@ fn a_damaged_record_is_told_on_stderr_and_does_not_fail() {
     let ran = records.spawner(["sweep"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (0, "nothing to do\n"), "{ran:?}");
     let told = format!("spawner: the record {} is damaged: ", file.display());
-    assert!(ran.stderr.starts_with(&told) && ran.stderr.contains("remove the file"), "{ran:?}");
+    assert!(ran.stderr.starts_with(&told) && ran.stderr.contains("remove it where nothing"), "{ran:?}");
     assert!(file.exists());
 }
 

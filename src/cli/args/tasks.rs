@@ -111,13 +111,19 @@ pub(crate) struct DestroyOptions {
     /// How long what remains after the main process may take to finish by itself [default: 200ms]
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub(crate) linger: Option<Duration>,
+    /// Write a report on the one task to this file; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// How the report is written
+    #[arg(long, value_name = "FORMAT", default_value = "text", requires = "report")]
+    pub(crate) report_format: ReportFormat,
     #[command(flatten)]
     pub(crate) configuration: Configuration,
 }
 
 const DESTROY_EXAMPLES: &str = "\
 Examples:
-  spawner destroy web                   asks it to end, kills it 5 s later, and proves that it is gone
+  spawner destroy web                   asks it to end, kills it 5 s later, proves it gone
   spawner destroy --grace 0 9f2c 41d0   kills two at once
 
 Exit status: 0 where everything of them is proved gone, 123 where it is not, 125 where spawner itself failed.
@@ -136,7 +142,7 @@ pub(crate) struct SweepOptions {
 
 const SWEEP_EXAMPLES: &str = "\
 Examples:
-  spawner sweep                    ends what dead harnesses of this user left on this host, and says what it was
+  spawner sweep                    ends what dead harnesses left here, and says what it was
   spawner sweep --format json      for programs; see `spawner schema sweep`
 
 It never touches a task of a harness that lives, nor a detached one, and may run twice and at the same \

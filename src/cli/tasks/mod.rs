@@ -30,7 +30,7 @@ struct Damaged {
 
 impl Damaged {
     /// What a person is told to do about it.
-    const REMEDY: &str = "it is kept for you to look at; remove the file where nothing of its task is left";
+    const REMEDY: &str = "kept for you to look at; remove it where nothing of its task is left";
 
     fn new(path: &std::path::Path, why: String) -> Self {
         Self { file: path.display().to_string(), why }

@@ -63,13 +63,15 @@ fn put(text: &mut String, line: &str) {
 fn cells(task: &Entry, now: Timestamp) -> [String; 7] {
     let record = &task.record;
     let argv: Vec<_> = record.argv.iter().map(|argument| argument.to_string_lossy()).collect();
+    // The pid of one that is gone may be another's by now.
+    let leader = record.leader.as_ref().filter(|leader| task.state != State::Elsewhere && leader.is_alive());
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     [
         record.id.to_string(),
         or_dash(record.name.as_deref().map(|name| name.escape_debug().to_string())),
         task.state.name().to_owned(),
         or_dash(task.created.parse().ok().map(|created| age(created, now))),
-        or_dash(record.leader.as_ref().map(|leader| leader.pid.to_string())),
+        or_dash(leader.map(|leader| leader.pid.to_string())),
         record.backend.escape_debug().to_string(),
         command::shown(&argv),
     ]
