@@ -71,7 +71,7 @@ fn of_a_damaged_record_one_is_told_the_file() {
     let records = Records::new();
     std::fs::write(records.file("abcd000000000001"), "hello\n").unwrap();
     for command in COMMANDS {
-        refused(&records, command, "abcd", &["abcd000000000001.task", "it is kept for you"]);
+        refused(&records, command, "abcd", &["abcd000000000001.task", "kept for you to look at"]);
     }
 }
 
