@@ -5,9 +5,10 @@
 //! keepers notice that by themselves, and the supervisor leaves when the last of them has.
 
 mod orphans;
+mod records;
 mod signals;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
@@ -42,7 +43,11 @@ struct Supervisor {
     group_path: Option<std::path::PathBuf>,
     /// The control group of this harness.
     group: Option<Group>,
+    /// The folder of the journal.
+    journal: Option<PathBuf>,
     keepers: BTreeMap<i32, u64>,
+    /// Those of them whose task may outlive the harness.
+    detached: BTreeSet<i32>,
     forked: u64,
     orphanage: Orphanage,
     harness_died: Option<Instant>,
@@ -90,7 +95,9 @@ impl Supervisor {
             wake: Wake::new()?,
             group_path: None,
             group: None,
+            journal: None,
             keepers: BTreeMap::new(),
+            detached: BTreeSet::new(),
             forked: 0,
             orphanage: Orphanage::default(),
             harness_died: None,
@@ -111,13 +118,18 @@ impl Supervisor {
                 Next::Go => {}
             }
             let again = self.tend();
-            if self.harness_died.is_some() && self.keepers.is_empty() && self.orphanage.is_settled() {
+            if self.harness_died.is_some() && !self.waits_for_keepers() && self.orphanage.is_settled() {
                 return self.leave();
             }
             self.sleep(again)?;
             next = self.listen()?;
             self.reap()?;
         }
+    }
+
+    /// Whether there is a keeper that ends with the harness.
+    fn waits_for_keepers(&self) -> bool {
+        self.keepers.keys().any(|pid| !self.detached.contains(pid))
     }
 
     fn sleep(&mut self, most: Option<Duration>) -> io::Result<()> {
@@ -144,6 +156,7 @@ impl Supervisor {
                         return Ok(next);
                     }
                 }
+                ToSupervisor::Detach(pid) => drop(self.detached.insert(pid)),
                 ToSupervisor::EndKeeper(pid) => self.end_keeper(pid),
                 ToSupervisor::Leave => return Ok(Next::Leave),
                 ToSupervisor::Orphans => {
@@ -172,6 +185,7 @@ impl Supervisor {
         rustix::process::set_child_subreaper(subreaper.then(rustix::process::getpid))?;
         self.orphanage.set_subreaper(subreaper);
         // Where it cannot be made, neither can those below it, and the first start of a task says why.
+        self.journal.clone_from(&set_up.journal);
         self.group_path.clone_from(&set_up.group);
         self.group = set_up.group.as_deref().and_then(|path| Group::create_or_open(path).ok());
         Ok(())
@@ -225,6 +239,7 @@ impl Supervisor {
             match sys::reap(None)? {
                 Reap::One(child) => {
                     let clean = sys::decode(child.status) == Ok(0);
+                    self.detached.remove(&child.pid);
                     if let Some(index) = self.keepers.remove(&child.pid)
                         && !clean
                     {
@@ -251,7 +266,8 @@ impl Supervisor {
     fn tend(&mut self) -> Option<Duration> {
         let impatient = self.harness_died.is_some_and(|at| at.elapsed() > PATIENCE_WITH_KEEPERS);
         if impatient {
-            let stuck: Vec<i32> = self.keepers.keys().copied().collect();
+            let stuck: Vec<i32> =
+                self.keepers.keys().copied().filter(|pid| !self.detached.contains(pid)).collect();
             for pid in stuck {
                 self.end_keeper(pid);
             }
@@ -271,6 +287,16 @@ impl Supervisor {
     /// Removes what was made for the harness. What cannot be removed stays on the file system, to be found
     /// by its name.
     fn leave(&mut self) -> io::Result<()> {
+        if self.harness_died.is_some()
+            && self.orphanage.is_certain()
+            && let Some(journal) = &self.journal
+        {
+            records::close(journal);
+        }
+        if !self.detached.is_empty() {
+            // The group goes with the last of them.
+            return Ok(());
+        }
         self.group.as_ref().map_or(Ok(()), Group::remove)
     }
 }

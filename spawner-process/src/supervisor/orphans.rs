@@ -33,6 +33,11 @@ impl Orphanage {
         self.subreaper = subreaper;
     }
 
+    /// Whether what it says of orphans is the kernel's word, and it says that there are none.
+    pub(super) fn is_certain(&self) -> bool {
+        self.subreaper && self.is_settled()
+    }
+
     /// A keeper died without having said good-bye; `groups` are folders with groups of its task, and what
     /// those groups' names begin with.
     pub(super) fn keeper_died(&mut self, pid: i32, groups: Vec<(PathBuf, String)>) {
