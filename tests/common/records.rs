@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use spawner::journal::{Harness, Host, Note, Opening};
 use spawner::{Lifetime, ProcessIdentity, TaskRecord, TaskSpec};
 
-use super::{Ran, command, finish, folder};
+use super::{Ran, command, finish, folder, names};
 
 /// A state folder.
 pub(crate) struct Records(tempfile::TempDir);
@@ -47,6 +47,20 @@ impl Records {
     /// Runs the program with this state folder.
     pub(crate) fn spawner<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
         finish(&mut self.command(arguments))
+    }
+}
+
+impl Drop for Records {
+    /// A test that failed leaves no task behind.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let files = names(self.path()).into_iter().filter(|name| name.extension() == Some("task".as_ref()));
+        for id in files.filter_map(|file| Some(file.file_stem()?.to_owned())) {
+            let arguments = ["destroy".as_ref(), "--grace=0".as_ref(), id.as_os_str()];
+            eprintln!("{:?}", self.command(arguments).output());
+        }
     }
 }
 
