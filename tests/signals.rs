@@ -75,7 +75,7 @@ fn a_signal_that_our_parent_ignores_stays_ignored() {
     let mark = mark();
     let script =
         format!("trap '' HUP; exec {} run -- sh -c 'sleep {mark} & wait'", env!("CARGO_BIN_EXE_spawner"));
-    let mut shell = std::process::Command::new("sh");
+    let mut shell = common::other("sh");
     shell.args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = shell.spawn().unwrap();
     let began = Instant::now();
