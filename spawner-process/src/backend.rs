@@ -29,7 +29,7 @@ use crate::words::{Order, Reply, SetUp, Start, Started};
 use spawner_core::proc;
 
 /// The variable by which a task's processes are found when nothing else knows them any more.
-const MARK: &str = "SPAWNER_TASK_ID";
+pub(crate) const MARK: &str = "SPAWNER_TASK_ID";
 
 /// Starts tasks on this machine.
 ///

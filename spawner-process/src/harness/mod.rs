@@ -5,6 +5,7 @@ pub(crate) mod keeper_link;
 pub(crate) mod keepers;
 pub(crate) mod link;
 pub(crate) mod live;
+mod orphans;
 mod ready;
 pub(crate) mod rungs;
 pub(crate) mod stdio;

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::evidence;
 use super::live::Live;
+use super::orphans::Left;
 use crate::backend::Shared;
 use crate::words::{Member, Order, Reply};
 use spawner_core::proc::Stat;
@@ -87,14 +88,15 @@ impl ProcessRungs {
     /// What the supervisor sees of a task whose keeper died.
     async fn look_at_orphans(&self) -> Result<Evidence> {
         let keeper = self.live.keeper;
-        let orphans = self.shared.keepers.orphans(|orphans| orphans.keepers.contains(&keeper)).await?;
-        let mut members = orphans.alive;
+        let orphans =
+            self.shared.keepers.orphans(keeper, |orphans| orphans.keepers.contains(&keeper)).await?;
+        let Left { mut members, certain } = orphans.of(keeper, self.live.id);
         if !members.iter().any(|member| member.pid == self.live.started.pid) {
             members.insert(0, self.leader());
         }
         Ok(Evidence {
             mechanisms: self.live.started.mechanisms.clone(),
-            strength: if orphans.certain { Strength::CannotMiss } else { Strength::Blind },
+            strength: if certain { Strength::CannotMiss } else { Strength::Blind },
             total: members.len(),
             resources: members.iter().map(evidence::resource).collect(),
             usage: None,
@@ -121,7 +123,7 @@ impl Rungs for ProcessRungs {
             return Ok(());
         }
         let keeper = self.live.keeper;
-        let settled = self.shared.keepers.orphans(|orphans| {
+        let settled = self.shared.keepers.orphans(keeper, |orphans| {
             orphans.keepers.contains(&keeper) && orphans.alive.is_empty() && orphans.certain
         });
         settled.await.map(drop)
