@@ -338,8 +338,9 @@ pub(crate) fn unblock_signals() -> io::Result<()> {
     }
 }
 
-/// Has the kernel send this process `signal` when its parent, which has one thread, ends.
-pub(crate) fn end_with_parent(signal: c_int) -> io::Result<()> {
+/// Has the kernel send this process `signal` when the thread ends that started it, and when any other thread
+/// ends that has become its parent since. What this process forks does not inherit that (prctl(2)).
+pub(crate) fn on_end_of_parent(signal: c_int) -> io::Result<()> {
     // SAFETY: PR_SET_PDEATHSIG takes a signal number.
     match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } {
         -1 => Err(io::Error::last_os_error()),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use spawner_core::{AskScope, Fate, Limits, Mechanism, ProcessIdentity};
+use spawner_core::{AskScope, Fate, Limits, Mechanism, ProcessIdentity, TaskId};
 
 use crate::cgroup::Limiters;
 use crate::config::Choice;
@@ -20,8 +20,8 @@ pub(crate) enum ToSupervisor {
     Detach(i32),
     /// End the keeper with this pid, which no longer answers; what it kept falls to the supervisor.
     EndKeeper(i32),
-    /// Say what is left of what dead keepers kept.
-    Orphans,
+    /// Say what is left of what dead keepers kept; the one with this pid is taken for one of them.
+    Orphans(i32),
     /// Leave now, though keepers that have nothing left to do may still be about to: the harness reaps them.
     Leave,
 }
@@ -54,10 +54,28 @@ pub(crate) enum FromSupervisor {
 pub(crate) struct Orphans {
     /// The keepers that have died, and whose tasks' members were therefore ended.
     pub(crate) keepers: Vec<i32>,
-    /// What is still there, whichever of the keepers it belonged to.
-    pub(crate) alive: Vec<Member>,
+    /// What is still there of all of them.
+    pub(crate) alive: Vec<Orphan>,
     /// Whether the look cannot have missed anything.
     pub(crate) certain: bool,
+}
+
+/// A process that a dead keeper kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Orphan {
+    pub(crate) member: Member,
+    pub(crate) owner: Owner,
+}
+
+/// Whose an orphan is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Owner {
+    /// What the keeper with this pid kept.
+    Keeper(i32),
+    /// Of this task, it says itself.
+    Task(TaskId),
+    /// Of one of several.
+    Unknown,
 }
 
 /// What the harness tells a keeper.

@@ -46,15 +46,37 @@ impl Hear for SupervisorState {
                 match descriptors.pop() {
                     Some(socket) => self.keepers.push((pid, socket)),
                     // There was no descriptor left to receive its socket with, so it has left already.
-                    None => self.refusals.push(libc::EMFILE),
+                    None => self.refuse(libc::EMFILE),
                 }
             }
             FromSupervisor::NoKeeper(errno) => {
                 self.ordered = self.ordered.saturating_sub(1);
-                self.refusals.push(errno);
+                self.refuse(errno);
             }
             FromSupervisor::Orphans(orphans) => self.orphans = Some(orphans),
         }
+    }
+}
+
+impl SupervisorState {
+    /// How many of those who wait get no keeper, though every one that was ordered come.
+    fn missing(&self) -> usize {
+        self.waiting.saturating_sub(self.keepers.len() + self.ordered)
+    }
+
+    fn refuse(&mut self, errno: i32) {
+        self.refusals.push(errno);
+        self.forget_stale();
+    }
+
+    /// Forgets the refusals of those who do not wait any more: the next who asks may be luckier.
+    fn forget_stale(&mut self) {
+        self.refusals.truncate(self.missing());
+    }
+
+    /// A keeper for one of those who wait, or why there is none.
+    fn take(&mut self) -> Option<Result<(i32, OwnedFd), i32>> {
+        self.keepers.pop().map(Ok).or_else(|| self.refusals.pop().map(Err))
     }
 }
 
@@ -87,7 +109,8 @@ impl<'a> Waiting<'a> {
     fn join(link: &'a Link<SupervisorState>) -> (Self, bool) {
         let short = link.with(|state| {
             state.waiting += 1;
-            let short = state.keepers.len() + state.ordered < state.waiting;
+            // Each refusal is for another one of those who wait.
+            let short = state.missing() > state.refusals.len();
             state.ordered += usize::from(short);
             short
         });
@@ -97,7 +120,10 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.with(|state| state.waiting -= 1);
+        self.0.with(|state| {
+            state.waiting -= 1;
+            state.forget_stale();
+        });
     }
 }
 
@@ -155,10 +181,7 @@ impl Keepers {
         if short {
             supervisor.link.say(&ToSupervisor::Fork, Vec::new()).map_err(lost)?;
         }
-        let got = supervisor.link.until(|state| {
-            let refused = state.refusals.pop().map(Err);
-            state.keepers.pop().map(Ok).or(refused)
-        });
+        let got = supervisor.link.until(SupervisorState::take);
         tokio::pin!(got);
         let got = loop {
             // A stopped supervisor would keep every start waiting.
@@ -197,6 +220,9 @@ impl Keepers {
             && !supervisor.link.is_closed()
         {
             return Ok(Arc::clone(supervisor));
+        }
+        if let Some(dead) = own.take() {
+            see_off(&dead);
         }
         let (lifeline, single) = self.start()?;
         let broken = |source| Error::io("talk to", "the supervisor", source);
@@ -252,7 +278,7 @@ impl Keepers {
         let lost = |source| Error::io("learn about orphans from", "the supervisor", source);
         supervisor.resume();
         supervisor.link.with(|state| state.orphans = None);
-        supervisor.link.say(&ToSupervisor::Orphans, Vec::new()).map_err(lost)?;
+        supervisor.link.say(&ToSupervisor::Orphans(keeper.pid), Vec::new()).map_err(lost)?;
         supervisor.link.until(|state| state.orphans.clone().filter(&wanted)).await.map_err(lost)
     }
 
@@ -302,6 +328,27 @@ pub(crate) fn end_by_identity(keeper: &ProcessIdentity) -> Result<()> {
     match ended {
         Err(Errno::SRCH) => Ok(()),
         other => other.map_err(failed),
+    }
+}
+
+/// Reaps a supervisor that has died or is about to, and removes its group, though whoever has a task of it
+/// still holds it.
+fn see_off(dead: &Supervisor) {
+    let mut own = dead.helper.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mut helper) = own.take() else { return };
+    let ended = helper.has_ended();
+    let leaving = Leaving(helper, dead.set_up.group.clone());
+    if ended {
+        return leaving.remove_group();
+    }
+    // Its socket closes before it has ended.
+    let wait = move || {
+        if let Err(error) = leaving.wait() {
+            tracing::warn!(%error, "a supervisor that no longer answers is still there");
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("spawner-reaper".into()).spawn(wait) {
+        tracing::warn!(%error, "a supervisor that has ended may stay a zombie");
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod keepers;
 pub(crate) mod link;
 pub(crate) mod live;
 mod lost;
+mod orphans;
 mod ready;
 mod recover;
 pub(crate) mod rungs;

@@ -13,6 +13,7 @@ use super::evidence;
 use super::keeper_link::KeeperLink;
 use super::keepers::Keepers;
 use super::live::Live;
+use super::orphans::Left;
 use crate::backend::Shared;
 use crate::remains::Remains;
 use crate::words::{Member, Order, Orphans, Reply};
@@ -89,7 +90,7 @@ impl ProcessRungs {
     async fn look_at_orphans(&self, keeper: &KeeperLink) -> Result<Evidence> {
         let died = |orphans: &Orphans| orphans.keepers.contains(&keeper.pid);
         let orphans = Keepers::orphans(keeper, died).await?;
-        let mut members = orphans.alive;
+        let Left { mut members, certain } = orphans.of(keeper.pid, self.live.id);
         if let Some(leader) = self.leader()
             && !members.iter().any(|member| member.pid == leader.pid)
         {
@@ -97,7 +98,7 @@ impl ProcessRungs {
         }
         Ok(Evidence {
             mechanisms: self.live.mechanisms.clone(),
-            strength: if orphans.certain { Strength::CannotMiss } else { Strength::Blind },
+            strength: if certain { Strength::CannotMiss } else { Strength::Blind },
             total: members.len(),
             resources: members.iter().map(evidence::resource).collect(),
             usage: None,

@@ -18,6 +18,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
+use spawner_core::lifeline::Watch;
 
 use spawner_core::proc::Stat;
 
@@ -36,10 +37,14 @@ pub(crate) use orders::survivor;
 use record::Record;
 
 /// How long a keeper goes on trying after the harness died, when all that is left may not be signalled.
-const PATIENCE_WITH_DENIAL: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE_WITH_DENIAL: Duration = Duration::from_secs(5);
+
+/// The exit status of a keeper that left although something of its task is there.
+const LEFT_SOMETHING: i32 = 3;
 
 pub(crate) struct Keeper {
     wire: Wire,
+    harness: Watch,
     wake: Wake,
     set_up: SetUp,
     /// The control group that tasks are born in, if the mechanism has one; or why it could not be made.
@@ -71,16 +76,17 @@ pub(crate) struct Keeper {
     bloated: bool,
 }
 
-/// Runs a keeper; `index` is new among those of its supervisor.
-pub(crate) fn main(socket: OwnedFd, index: u64) -> ! {
-    let status = match Keeper::new(socket, index) {
+/// Runs a keeper for `harness`; `index` is new among those of its supervisor.
+pub(crate) fn main(socket: OwnedFd, harness: Watch, index: u64) -> ! {
+    let status = match Keeper::new(socket, harness, index) {
         Ok(mut keeper) => {
             let served = keeper.serve();
             let closed = keeper.close();
+            let left_something = keeper.life.as_ref().is_some_and(|life| !life.is_empty());
             // The end of the socket tells the harness, if it waits, that all is done; what follows is only the
             // end of this process.
             drop(keeper);
-            i32::from(closed.is_err() || served.is_err())
+            if left_something { LEFT_SOMETHING } else { i32::from(closed.is_err() || served.is_err()) }
         }
         Err(_) => 1,
     };
@@ -88,10 +94,13 @@ pub(crate) fn main(socket: OwnedFd, index: u64) -> ! {
 }
 
 impl Keeper {
-    fn new(socket: OwnedFd, index: u64) -> io::Result<Self> {
+    fn new(socket: OwnedFd, harness: Watch, index: u64) -> io::Result<Self> {
         rustix::thread::set_name(c"spawner-keeper")?;
+        // A stopped keeper goes on when nobody else is left to see to that.
+        crate::sys::on_end_of_parent(libc::SIGCONT)?;
         Ok(Self {
             wire: Wire::new(socket)?,
+            harness,
             wake: Wake::new()?,
             group: None,
             set_up: SetUp::default(),
@@ -229,6 +238,9 @@ impl Keeper {
                 guests.map(|guest| PollFd::from_borrowed_fd(guest.socket().as_fd(), guest.interest())),
             );
         }
+        if let Some(harness) = self.harness.fd() {
+            fds.push(PollFd::from_borrowed_fd(harness, PollFlags::IN));
+        }
         wake::sleep(&mut fds, most)?;
         let woken = !fds[0].revents().is_empty();
         let spoken_to = !socket.is_empty() && !fds[1].revents().is_empty();
@@ -242,7 +254,7 @@ impl Keeper {
             self.listen()?;
         }
         self.receive_guests();
-        Ok(())
+        if !self.wire.is_closed() && self.harness.is_dead() { self.harness_is_gone() } else { Ok(()) }
     }
 
     fn listen(&mut self) -> io::Result<()> {
