@@ -208,8 +208,13 @@ fn enter(door: &Path) -> Option<OwnedFd> {
 }
 
 impl ProcessSpawner {
-    /// Sweeps in a thread of its own, so that no start waits for it. It is safe to be cut short.
-    pub(crate) fn sweep_aside(&self) {
+    /// Sweeps in a thread of its own, so that no start waits for it, where there may be anything besides the task
+    /// `own`. It is safe to be cut short.
+    pub(crate) fn sweep_aside(&self, own: TaskId) {
+        let parent = self.shared.set_up.group.as_deref();
+        if !self.shared.journal.has_others(own) && !parent.is_some_and(remains::has_others) {
+            return;
+        }
         let config = self.shared.config.clone();
         let name = self.shared.name.clone();
         let work = move || {
@@ -237,6 +242,11 @@ impl ProcessSpawner {
             Found::Damaged { .. } => None,
         });
         accounts.any(|account| account.opening.kind == crate::KIND && account.is_for_a_sweep())
-            || !remains::abandoned(self.shared.set_up.group.as_deref(), &self.shared.boot_id).is_empty()
+            || self
+                .shared
+                .set_up
+                .group
+                .as_deref()
+                .is_some_and(|parent| !remains::abandoned(Some(parent), &self.shared.boot_id).is_empty())
     }
 }
