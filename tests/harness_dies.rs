@@ -75,11 +75,10 @@ fn a_harness_that_is_killed_leaves_nothing_and_no_record() {
     assert_eq!(records.spawner(["sweep"]).stdout, "nothing to do\n");
 }
 
-#[test]
-fn what_is_left_when_the_helpers_are_killed_too_is_swept() {
-    let (records, mark) = (Records::new(), mark());
+/// A task whose harness and helpers were all killed at once.
+fn left_over(records: &Records, mark: &str) {
     // By its control group, a sweep of another test, with another state folder, would find it too.
-    let mut child = running(&records, &["--mechanism", "subreaper"], &mark);
+    let mut child = running(records, &["--mechanism", "subreaper"], mark);
     let pids: Vec<_> = helpers(child.id());
     assert!(pids.len() > 1, "there are helpers: {pids:?}");
     // Keepers before the supervisor before the program, all stopped: nobody gets to end anything.
@@ -92,6 +91,36 @@ fn what_is_left_when_the_helpers_are_killed_too_is_swept() {
         }
     }
     child.wait().unwrap();
+    assert_eq!(alive(mark).len(), 2);
+}
+
+#[test]
+fn the_next_harness_ends_what_is_left_unless_it_is_told_not_to() {
+    let (records, mark) = (Records::new(), mark());
+    left_over(&records, &mark);
+    let config = records.path().join("config.toml");
+    std::fs::write(&config, "default = \"here\"\n[backend.here]\nkind = \"process\"\nsweep = false\n")
+        .unwrap();
+    let ran = records.spawner([
+        "run".as_ref(),
+        "--config".as_ref(),
+        config.as_os_str(),
+        "--".as_ref(),
+        "true".as_ref(),
+    ]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    assert_eq!(alive(&mark).len(), 2, "it was told not to");
+    std::fs::remove_file(&config).unwrap();
+    let ran = records.spawner(["run", "--", "true"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    assert_eq!(alive(&mark), [0; 0]);
+    assert_eq!(names(records.path()).len(), 0, "{:?}", names(records.path()));
+}
+
+#[test]
+fn what_is_left_when_the_helpers_are_killed_too_is_swept() {
+    let (records, mark) = (Records::new(), mark());
+    left_over(&records, &mark);
     let left = || tasks(&records).into_iter().find(|task| task["state"] == "left");
     let task = eventually(left).expect("it is on record");
     assert_eq!(alive(&mark).len(), 2);

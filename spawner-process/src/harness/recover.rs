@@ -208,11 +208,19 @@ fn enter(door: &Path) -> Option<OwnedFd> {
 }
 
 impl ProcessSpawner {
-    /// Sweeps in a thread of its own, so that no start waits for it. It is safe to be cut short.
-    pub(crate) fn sweep_aside(&self) {
+    /// Sweeps in a thread of its own, so that no start waits for it, where there may be anything besides the task
+    /// `own`. It is safe to be cut short.
+    pub(crate) fn sweep_aside(&self, own: TaskId) {
+        let parent = self.shared.set_up.group.as_deref();
+        if !self.shared.journal.has_others(own) && !parent.is_some_and(remains::has_others) {
+            return;
+        }
         let config = self.shared.config.clone();
         let name = self.shared.name.clone();
+        let (done, sweeping) = tokio::sync::oneshot::channel();
+        *self.shared.sweeping.lock().unwrap_or_else(PoisonError::into_inner) = Some(sweeping);
         let work = move || {
+            let _done: tokio::sync::oneshot::Sender<()> = done;
             let sweeper = match Self::named(name, crate::ProcessConfig { sweep: false, ..config }) {
                 Ok(sweeper) if sweeper.has_something_to_sweep() => sweeper,
                 Ok(_) => return,
@@ -229,6 +237,18 @@ impl ProcessSpawner {
         }
     }
 
+    /// Waits, for a bounded time, until what dead harnesses left is resolved, so that harnesses that live for
+    /// milliseconds get that done too.
+    pub(crate) async fn swept(&self) {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let sweeping = self.shared.sweeping.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sweeping) = sweeping
+            && tokio::time::timeout(PATIENCE, sweeping).await.is_err()
+        {
+            tracing::warn!("a sweep takes long, and is left to the next harness");
+        }
+    }
+
     fn has_something_to_sweep(&self) -> bool {
         use spawner_core::journal::Found;
         let recorded = self.shared.journal.read().unwrap_or_default();
@@ -237,6 +257,11 @@ impl ProcessSpawner {
             Found::Damaged { .. } => None,
         });
         accounts.any(|account| account.opening.kind == crate::KIND && account.is_for_a_sweep())
-            || !remains::abandoned(self.shared.set_up.group.as_deref(), &self.shared.boot_id).is_empty()
+            || self
+                .shared
+                .set_up
+                .group
+                .as_deref()
+                .is_some_and(|parent| !remains::abandoned(Some(parent), &self.shared.boot_id).is_empty())
     }
 }
