@@ -117,10 +117,28 @@ fn the_next_harness_ends_what_is_left_unless_it_is_told_not_to() {
     assert_eq!(names(records.path()).len(), 0, "{:?}", names(records.path()));
 }
 
+/// A task whose program and helpers were killed in one go.
+fn orphaned(records: &Records, mark: &str) {
+    // By its control group, a sweep of another test, with another state folder, would find it too.
+    let mut child = running(records, &["--mechanism", "subreaper"], mark);
+    let pids: Vec<_> = helpers(child.id());
+    assert!(pids.len() > 1, "there are helpers: {pids:?}");
+    // Keepers before the supervisor before the program, all stopped: nobody gets to end anything.
+    let handles: Vec<_> = pids.iter().rev().map(|&pid| Pid::from_raw(pid.cast_signed()).unwrap()).collect();
+    let handles: Vec<_> =
+        handles.into_iter().map(|pid| pidfd_open(pid, PidfdFlags::empty()).unwrap()).collect();
+    for signal in [Signal::STOP, Signal::KILL] {
+        for handle in &handles {
+            pidfd_send_signal(handle, signal).unwrap();
+        }
+    }
+    child.wait().unwrap();
+}
+
 #[test]
 fn what_is_left_when_the_helpers_are_killed_too_is_swept() {
     let (records, mark) = (Records::new(), mark());
-    left_over(&records, &mark);
+    orphaned(&records, &mark);
     let left = || tasks(&records).into_iter().find(|task| task["state"] == "left");
     let task = eventually(left).expect("it is on record");
     assert_eq!(alive(&mark).len(), 2);
@@ -135,6 +153,36 @@ fn what_is_left_when_the_helpers_are_killed_too_is_swept() {
     assert_eq!(alive(&mark), [0; 0]);
     assert_eq!(records.spawner(["sweep"]).stdout, "nothing to do\n");
     assert_eq!(names(records.path()).len(), 0, "{:?}", names(records.path()));
+}
+
+#[test]
+fn two_sweeps_at_the_same_time_do_not_disturb_each_other() {
+    let (records, mark) = (Records::new(), mark());
+    orphaned(&records, &mark);
+    let sweep = || {
+        let mut command = records.command(["sweep"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let sweeps = [sweep(), sweep()].map(|child| common::collect(child, Instant::now()));
+    assert_eq!(alive(&mark), [0; 0]);
+    for ran in &sweeps {
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    }
+    assert!(sweeps.iter().any(|ran| ran.stdout.ends_with("of 1 dead harness\n")), "{sweeps:?}");
+    assert_eq!(names(records.path()).len(), 0, "{:?}", names(records.path()));
+}
+
+#[test]
+fn what_a_dead_harness_left_can_be_destroyed_by_its_id() {
+    let (records, mark) = (Records::new(), mark());
+    orphaned(&records, &mark);
+    let id = tasks(&records)[0]["record"]["id"].as_str().unwrap().to_owned();
+    let ran = records.spawner(["destroy", "--grace", "0", &id]);
+    // Nobody watched it, so there is no proof.
+    assert_eq!((ran.status, ran.stdout.as_str()), (123, ""), "{ran:?}");
+    assert!(ran.stderr.contains("this is no proof"), "{ran:?}");
+    assert_eq!(alive(&mark), [0; 0]);
+    assert_eq!(records.spawner(["sweep"]).stdout, "nothing to do\n");
 }
 
 #[test]
