@@ -158,10 +158,10 @@ impl Account {
         }
     }
 
-    /// Whether a sweep is to resolve it.
+    /// Whether a sweep is to resolve it. The record of a detached task stays until somebody destroys it, since it
+    /// keeps what the task wrote and how it ended, also when the machine has gone down since.
     pub fn is_for_a_sweep(&self) -> bool {
-        let whose = self.whose();
-        whose == Whose::OtherBoot || (whose == Whose::Dead && !self.is_detached())
+        !self.is_detached() && matches!(self.whose(), Whose::OtherBoot | Whose::Dead)
     }
 }
 

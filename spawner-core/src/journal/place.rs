@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 
 use super::account::{Account, Found};
 use super::host;
-use super::page::{Opening, Page, remove};
+use super::page::{Note, Opening, Page, remove};
+use crate::cleanup::CleanupOutcome;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
 use crate::task::TaskRecord;
@@ -130,6 +131,19 @@ impl Journal {
                 Err(Error::new(ErrorKind::Io, "understand the record", path).because(why))
             }
             None => Ok(None),
+        }
+    }
+
+    /// Notes what was not proved gone, where the task is on record still.
+    pub(crate) fn note_left(&self, outcome: &CleanupOutcome) {
+        let leftovers: Vec<_> = outcome.leftovers().map(|leftover| leftover.resource().clone()).collect();
+        let Some(page) = self.page(outcome.task()).ok().filter(|_| !leftovers.is_empty()) else { return };
+        let note = Note::Left { leftovers, at: jiff::Timestamp::now().to_string() };
+        match page.note(&note) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "the record does not say what is left");
+            }
+            _ => {}
         }
     }
 
