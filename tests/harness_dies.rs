@@ -130,6 +130,7 @@ fn what_is_left_when_the_helpers_are_killed_too_is_swept() {
     let ran = records.spawner(["sweep"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
     assert!(ran.stdout.starts_with(task["record"]["id"].as_str().unwrap()), "{ran:?}");
+    assert!(ran.stdout.contains(": killed sh (") && ran.stdout.contains("sleep ("), "{ran:?}");
     assert!(ran.stdout.ends_with("resolved 1 task of 1 dead harness\n"), "{ran:?}");
     assert_eq!(alive(&mark), [0; 0]);
     assert_eq!(records.spawner(["sweep"]).stdout, "nothing to do\n");
