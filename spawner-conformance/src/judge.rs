@@ -73,7 +73,7 @@ fn unnamed(scene: &Scene, outcome: &CleanupOutcome) -> Vec<u32> {
 fn is_there(kind: ResourceKind, id: &str) -> bool {
     match kind {
         ResourceKind::Process => id.parse().is_ok_and(Witness::is_alive),
-        ResourceKind::Cgroup | ResourceKind::Folder => std::path::Path::new(id).exists(),
+        ResourceKind::Cgroup | ResourceKind::Folder | ResourceKind::File => std::path::Path::new(id).exists(),
         // Nothing that this witness can see.
         ResourceKind::Container | ResourceKind::Volume | ResourceKind::Task => true,
     }

@@ -3,9 +3,12 @@
 //! A helper is the harness's own executable, started again and taken over before `main` by a constructor
 //! hook of the backend that gave it a role; or a fork, in a program that owns its `main` and has no second
 //! thread yet. It shares one socket with the harness: end of file on it means that the harness is dead,
-//! however it died. A stopped harness is not a dead one.
+//! however it died; and so does a [`Watch`], where somebody else holds the socket open. A stopped harness is
+//! not a dead one.
 
-#![allow(unsafe_code)] // fork(2) in a program that owns its main.
+#![allow(unsafe_code)] // fork(2) in a program that owns its main, and a socket option.
+
+mod watch;
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, FromRawFd as _, OwnedFd};
@@ -19,6 +22,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::error::{Error, ErrorKind, Result};
+
+pub use watch::Watch;
 
 /// What the helper finds as its argument zero.
 const HELPER: &str = "spawner-lifeline";

@@ -7,7 +7,7 @@ use std::ffi::{CString, c_char, c_int};
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Which side of a fork this is.
@@ -284,6 +284,25 @@ pub(crate) fn on_child(fd: &OwnedFd) -> io::Result<()> {
     set_handler(libc::SIGCHLD, handler, libc::SA_RESTART | libc::SA_NOCLDSTOP).map(drop)
 }
 
+/// Whether somebody has knocked.
+static KNOCKED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn knocked(signal: c_int) {
+    KNOCKED.store(true, Ordering::Relaxed);
+    wake(signal);
+}
+
+/// Has SIGUSR1 wake the helper up like the end of a child, and be remembered.
+pub(crate) fn on_knock() -> io::Result<()> {
+    let handler = knocked as extern "C" fn(c_int) as libc::sighandler_t;
+    set_handler(libc::SIGUSR1, handler, libc::SA_RESTART).map(drop)
+}
+
+/// Whether somebody has knocked since this was asked last.
+pub(crate) fn was_knocked() -> bool {
+    KNOCKED.swap(false, Ordering::Relaxed)
+}
+
 /// Ignores `signal`; says whether it had been ignored already.
 pub(crate) fn ignore(signal: c_int) -> io::Result<bool> {
     set_handler(signal, libc::SIG_IGN, 0).map(|old| old == libc::SIG_IGN)
@@ -319,8 +338,9 @@ pub(crate) fn unblock_signals() -> io::Result<()> {
     }
 }
 
-/// Has the kernel send this process `signal` when its parent, which has one thread, ends.
-pub(crate) fn end_with_parent(signal: c_int) -> io::Result<()> {
+/// Has the kernel send this process `signal` when the thread ends that started it, and when any other thread
+/// ends that has become its parent since. What this process forks does not inherit that (prctl(2)).
+pub(crate) fn on_end_of_parent(signal: c_int) -> io::Result<()> {
     // SAFETY: PR_SET_PDEATHSIG takes a signal number.
     match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } {
         -1 => Err(io::Error::last_os_error()),

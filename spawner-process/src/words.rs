@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use spawner_core::{AskScope, Fate, Limits, Mechanism};
+use spawner_core::{AskScope, Fate, Limits, Mechanism, ProcessIdentity, TaskId};
 
 use crate::cgroup::Limiters;
 use crate::config::Choice;
@@ -16,10 +16,12 @@ pub(crate) enum ToSupervisor {
     SetUp(SetUp),
     /// Fork a keeper, and send its socket.
     Fork,
+    /// The keeper with this pid is about to get a detached task: do not wait for it when the harness is dead.
+    Detach(i32),
     /// End the keeper with this pid, which no longer answers; what it kept falls to the supervisor.
     EndKeeper(i32),
-    /// Say what is left of what dead keepers kept.
-    Orphans,
+    /// Say what is left of what dead keepers kept; the one with this pid is taken for one of them.
+    Orphans(i32),
     /// Leave now, though keepers that have nothing left to do may still be about to: the harness reaps them.
     Leave,
 }
@@ -32,6 +34,8 @@ pub(crate) struct SetUp {
     pub(crate) group: Option<PathBuf>,
     /// Whether the harness has one task only. Then everything is removed as soon as that is gone.
     pub(crate) single: bool,
+    /// The folder of the journal.
+    pub(crate) journal: Option<PathBuf>,
 }
 
 /// What the supervisor tells the harness.
@@ -50,10 +54,28 @@ pub(crate) enum FromSupervisor {
 pub(crate) struct Orphans {
     /// The keepers that have died, and whose tasks' members were therefore ended.
     pub(crate) keepers: Vec<i32>,
-    /// What is still there, whichever of the keepers it belonged to.
-    pub(crate) alive: Vec<Member>,
+    /// What is still there of all of them.
+    pub(crate) alive: Vec<Orphan>,
     /// Whether the look cannot have missed anything.
     pub(crate) certain: bool,
+}
+
+/// A process that a dead keeper kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Orphan {
+    pub(crate) member: Member,
+    pub(crate) owner: Owner,
+}
+
+/// Whose an orphan is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Owner {
+    /// What the keeper with this pid kept.
+    Keeper(i32),
+    /// Of this task, it says itself.
+    Task(TaskId),
+    /// Of one of several.
+    Unknown,
 }
 
 /// What the harness tells a keeper.
@@ -92,6 +114,10 @@ pub(crate) struct Start {
     pub(crate) terminal: Option<u8>,
     /// What is limited, and through what.
     pub(crate) limits: Option<(Limits, Limiters)>,
+    /// The task's file in the journal.
+    pub(crate) page: Option<PathBuf>,
+    /// Whether it may outlive the harness.
+    pub(crate) detached: bool,
 }
 
 /// What a keeper tells the harness.
@@ -127,6 +153,8 @@ pub(crate) struct Started {
     pub(crate) pid: i32,
     pub(crate) start_time: Option<u64>,
     pub(crate) mechanisms: Vec<Mechanism>,
+    /// The init of its pid namespace.
+    pub(crate) init: Option<i32>,
 }
 
 /// The step of starting a task that failed.
@@ -181,4 +209,24 @@ pub(crate) struct Sight {
     pub(crate) user: Duration,
     pub(crate) system: Duration,
     pub(crate) peak_memory: Option<u64>,
+    /// Whether the record was closed, or says that all is gone.
+    pub(crate) recorded: bool,
+}
+
+/// What a record tells of a task that is about to start, besides what everybody understands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Whereabouts {
+    /// Who will keep it.
+    pub(crate) keeper: ProcessIdentity,
+    /// Who forked that one.
+    pub(crate) supervisor: Option<ProcessIdentity>,
+    /// The control group of its harness.
+    pub(crate) group: Option<PathBuf>,
+}
+
+/// What a record tells of a started task, besides what everybody understands.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Traces {
+    /// The init of its pid namespace.
+    pub(crate) init: Option<ProcessIdentity>,
 }

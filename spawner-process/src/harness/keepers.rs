@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use spawner_core::lifeline::{self, Helper, Lifeline};
-use spawner_core::{Error, ErrorKind, Result};
+use spawner_core::{Error, ErrorKind, ProcessIdentity, Result};
 
 use super::keeper_link::{KeeperLink, KeeperState};
 use super::link::{Hear, Link};
@@ -46,24 +46,48 @@ impl Hear for SupervisorState {
                 match descriptors.pop() {
                     Some(socket) => self.keepers.push((pid, socket)),
                     // There was no descriptor left to receive its socket with, so it has left already.
-                    None => self.refusals.push(libc::EMFILE),
+                    None => self.refuse(libc::EMFILE),
                 }
             }
             FromSupervisor::NoKeeper(errno) => {
                 self.ordered = self.ordered.saturating_sub(1);
-                self.refusals.push(errno);
+                self.refuse(errno);
             }
             FromSupervisor::Orphans(orphans) => self.orphans = Some(orphans),
         }
     }
 }
 
+impl SupervisorState {
+    /// How many of those who wait get no keeper, though every one that was ordered come.
+    fn missing(&self) -> usize {
+        self.waiting.saturating_sub(self.keepers.len() + self.ordered)
+    }
+
+    fn refuse(&mut self, errno: i32) {
+        self.refusals.push(errno);
+        self.forget_stale();
+    }
+
+    /// Forgets the refusals of those who do not wait any more: the next who asks may be luckier.
+    fn forget_stale(&mut self) {
+        self.refusals.truncate(self.missing());
+    }
+
+    /// A keeper for one of those who wait, or why there is none.
+    fn take(&mut self) -> Option<Result<(i32, OwnedFd), i32>> {
+        self.keepers.pop().map(Ok).or_else(|| self.refusals.pop().map(Err))
+    }
+}
+
 /// A running supervisor.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
-    link: Link<SupervisorState>,
+    pub(crate) link: Link<SupervisorState>,
     /// What its keepers are told first.
-    set_up: SetUp,
+    pub(crate) set_up: SetUp,
+    /// As records name it.
+    pub(crate) identity: Option<ProcessIdentity>,
     helper: Mutex<Option<Helper>>,
 }
 
@@ -85,7 +109,8 @@ impl<'a> Waiting<'a> {
     fn join(link: &'a Link<SupervisorState>) -> (Self, bool) {
         let short = link.with(|state| {
             state.waiting += 1;
-            let short = state.keepers.len() + state.ordered < state.waiting;
+            // Each refusal is for another one of those who wait.
+            let short = state.missing() > state.refusals.len();
             state.ordered += usize::from(short);
             short
         });
@@ -95,7 +120,10 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.with(|state| state.waiting -= 1);
+        self.0.with(|state| {
+            state.waiting -= 1;
+            state.forget_stale();
+        });
     }
 }
 
@@ -153,10 +181,7 @@ impl Keepers {
         if short {
             supervisor.link.say(&ToSupervisor::Fork, Vec::new()).map_err(lost)?;
         }
-        let got = supervisor.link.until(|state| {
-            let refused = state.refusals.pop().map(Err);
-            state.keepers.pop().map(Ok).or(refused)
-        });
+        let got = supervisor.link.until(SupervisorState::take);
         tokio::pin!(got);
         let got = loop {
             // A stopped supervisor would keep every start waiting.
@@ -170,7 +195,14 @@ impl Keepers {
                 let link = Link::new(socket, KeeperState::default()).map_err(lost)?;
                 let set_up = Request { number: 0, order: Order::SetUp(supervisor.set_up.clone()) };
                 link.say(&set_up, Vec::new()).map_err(lost)?;
-                Ok(Arc::new(KeeperLink { pid, link }))
+                // One that has ended by now is found out by its socket.
+                let identity = ProcessIdentity::of(pid.cast_unsigned());
+                let identity = identity.unwrap_or_else(|| ProcessIdentity {
+                    pid: pid.cast_unsigned(),
+                    start_time: 0,
+                    ..ProcessIdentity::own()
+                });
+                Ok(Arc::new(KeeperLink { pid, identity, supervisor: Some(Arc::clone(&supervisor)), link }))
             }
             Err(libc::EMFILE) => Err(Error::io("get a keeper from", "the supervisor", Errno::MFILE.into())),
             Err(errno) => {
@@ -189,6 +221,9 @@ impl Keepers {
         {
             return Ok(Arc::clone(supervisor));
         }
+        if let Some(dead) = own.take() {
+            see_off(&dead);
+        }
         let (lifeline, single) = self.start()?;
         let broken = |source| Error::io("talk to", "the supervisor", source);
         // It makes its first keeper unasked.
@@ -197,11 +232,14 @@ impl Keepers {
         let mut set_up = SetUp { single, ..self.set_up.clone() };
         if let Some(parent) = &mut set_up.group {
             // A name that says whose it is, and is new for each supervisor.
-            *parent = parent.join(format!("spawner-{}-{}", std::process::id(), lifeline.helper.pid()));
+            let own = ProcessIdentity::own();
+            *parent =
+                parent.join(format!("spawner-{}-{}-{}", own.pid, lifeline.helper.pid(), own.start_time));
         }
         link.say(&ToSupervisor::SetUp(set_up.clone()), Vec::new()).map_err(broken)?;
+        let identity = ProcessIdentity::of(lifeline.helper.pid());
         let helper = Mutex::new(Some(lifeline.helper));
-        let supervisor = Arc::new(Supervisor { link, set_up, helper });
+        let supervisor = Arc::new(Supervisor { link, set_up, identity, helper });
         *own = Some(Arc::clone(&supervisor));
         Ok(supervisor)
     }
@@ -219,21 +257,28 @@ impl Keepers {
         Ok((lifeline::start(ROLE, self.program.as_deref())?, false))
     }
 
-    /// Has the supervisor end a keeper that no longer answers.
-    pub(crate) async fn end(&self, keeper: i32) -> Result<()> {
-        let supervisor = self.running().await?;
+    /// Ends a keeper that no longer answers.
+    pub(crate) fn end(keeper: &KeeperLink) -> Result<()> {
+        let Some(supervisor) = keeper.supervisor.as_ref().filter(|own| !own.link.is_closed()) else {
+            return end_by_identity(&keeper.identity);
+        };
         supervisor.resume();
-        let told = supervisor.link.say(&ToSupervisor::EndKeeper(keeper), Vec::new());
+        let told = supervisor.link.say(&ToSupervisor::EndKeeper(keeper.pid), Vec::new());
         told.map_err(|source| Error::io("end the keeper through", "the supervisor", source))
     }
 
-    /// What is left of what dead keepers kept, as soon as `wanted` likes it.
-    pub(crate) async fn orphans(&self, wanted: impl Fn(&Orphans) -> bool + Send) -> Result<Orphans> {
-        let supervisor = self.running().await?;
+    /// What is left of what the dead keepers of this one's supervisor kept, as soon as `wanted` likes it.
+    pub(crate) async fn orphans(
+        keeper: &KeeperLink,
+        wanted: impl Fn(&Orphans) -> bool + Send,
+    ) -> Result<Orphans> {
+        let gone =
+            || Error::new(ErrorKind::Lost, "learn about orphans from", "the supervisor, which is gone");
+        let supervisor = keeper.supervisor.as_ref().ok_or_else(gone)?;
         let lost = |source| Error::io("learn about orphans from", "the supervisor", source);
         supervisor.resume();
         supervisor.link.with(|state| state.orphans = None);
-        supervisor.link.say(&ToSupervisor::Orphans, Vec::new()).map_err(lost)?;
+        supervisor.link.say(&ToSupervisor::Orphans(keeper.pid), Vec::new()).map_err(lost)?;
         supervisor.link.until(|state| state.orphans.clone().filter(&wanted)).await.map_err(lost)
     }
 
@@ -268,6 +313,42 @@ impl Keepers {
         supervisor.resume();
         let helper = supervisor.helper.lock().unwrap_or_else(PoisonError::into_inner).take();
         helper.map(|helper| Leaving(helper, supervisor.set_up.group.clone()))
+    }
+}
+
+/// Ends a keeper that is not this process's child, nor its supervisor's any more, through a pidfd.
+pub(crate) fn end_by_identity(keeper: &ProcessIdentity) -> Result<()> {
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+    let failed = |errno: Errno| Error::io("end the keeper", keeper.to_string(), errno.into());
+    let Some(pid) = Pid::from_raw(keeper.pid.cast_signed()) else { return Ok(()) };
+    let ended = pidfd_open(pid, PidfdFlags::empty()).and_then(|pidfd| {
+        // Only after the pidfd is had does the identity say whose it is.
+        if keeper.is_alive() { pidfd_send_signal(pidfd, Signal::KILL) } else { Ok(()) }
+    });
+    match ended {
+        Err(Errno::SRCH) => Ok(()),
+        other => other.map_err(failed),
+    }
+}
+
+/// Reaps a supervisor that has died or is about to, and removes its group, though whoever has a task of it
+/// still holds it.
+fn see_off(dead: &Supervisor) {
+    let mut own = dead.helper.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mut helper) = own.take() else { return };
+    let ended = helper.has_ended();
+    let leaving = Leaving(helper, dead.set_up.group.clone());
+    if ended {
+        return leaving.remove_group();
+    }
+    // Its socket closes before it has ended.
+    let wait = move || {
+        if let Err(error) = leaving.wait() {
+            tracing::warn!(%error, "a supervisor that no longer answers is still there");
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("spawner-reaper".into()).spawn(wait) {
+        tracing::warn!(%error, "a supervisor that has ended may stay a zombie");
     }
 }
 

@@ -156,7 +156,7 @@ fn run(cradle: &Cradle, reports: OwnedFd, obstacle: &SharedWord, ids: Option<(u3
 
 fn set_up(cradle: &Cradle, reports: &OwnedFd, ids: Option<(u32, u32)>) -> Result<(), (Step, io::Error)> {
     let namespace = |errno: Errno| (Step::Namespace, io::Error::from(errno));
-    sys::end_with_parent(libc::SIGKILL).map_err(|error| (Step::Session, error))?;
+    sys::on_end_of_parent(libc::SIGKILL).map_err(|error| (Step::Session, error))?;
     rustix::thread::set_name(c"spawner-init").map_err(|errno| (Step::Session, errno.into()))?;
     if let Some((user, group)) = ids {
         map_own_user(user, group).map_err(|error| (Step::Namespace, error))?;

@@ -6,9 +6,11 @@
 
 mod birth;
 mod group_watch;
+mod guests;
 mod init;
 mod life;
 mod orders;
+mod record;
 mod roster;
 
 use std::io;
@@ -16,24 +18,33 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
+use spawner_core::lifeline::Watch;
+
+use spawner_core::proc::Stat;
 
 use crate::cgroup::Group;
 use crate::config::Choice;
+use crate::door::Door;
 use crate::sys::SharedWord;
 use crate::vfork::Stack;
 use crate::wake::{self, Wake};
 use crate::wire::Wire;
-use crate::words::{Order, Request, SetUp, Word};
+use crate::words::{Ended, Order, Reply, Request, SetUp, Word};
 
 pub(crate) use birth::CHANGED_SIGNALS;
 use life::Life;
 pub(crate) use orders::survivor;
+use record::Record;
 
 /// How long a keeper goes on trying after the harness died, when all that is left may not be signalled.
-const PATIENCE_WITH_DENIAL: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE_WITH_DENIAL: Duration = Duration::from_secs(5);
+
+/// The exit status of a keeper that left although something of its task is there.
+const LEFT_SOMETHING: i32 = 3;
 
 pub(crate) struct Keeper {
     wire: Wire,
+    harness: Watch,
     wake: Wake,
     set_up: SetUp,
     /// The control group that tasks are born in, if the mechanism has one; or why it could not be made.
@@ -45,6 +56,14 @@ pub(crate) struct Keeper {
     index: u64,
     /// The process that forked this one.
     supervisor: Option<rustix::process::Pid>,
+    /// Its own start time, the part of its identity that a pid is not.
+    start_time: u64,
+    /// What is on record of the present task.
+    record: Record,
+    /// How the present task's main process ended, for guests.
+    ended: Option<Ended>,
+    /// Where other harnesses get in touch.
+    door: Option<Door>,
     /// How many tasks there have been.
     tasks: u64,
     life: Option<Life>,
@@ -57,16 +76,17 @@ pub(crate) struct Keeper {
     bloated: bool,
 }
 
-/// Runs a keeper; `index` is new among those of its supervisor.
-pub(crate) fn main(socket: OwnedFd, index: u64) -> ! {
-    let status = match Keeper::new(socket, index) {
+/// Runs a keeper for `harness`; `index` is new among those of its supervisor.
+pub(crate) fn main(socket: OwnedFd, harness: Watch, index: u64) -> ! {
+    let status = match Keeper::new(socket, harness, index) {
         Ok(mut keeper) => {
             let served = keeper.serve();
             let closed = keeper.close();
+            let left_something = keeper.life.as_ref().is_some_and(|life| !life.is_empty());
             // The end of the socket tells the harness, if it waits, that all is done; what follows is only the
             // end of this process.
             drop(keeper);
-            i32::from(closed.is_err() || served.is_err())
+            if left_something { LEFT_SOMETHING } else { i32::from(closed.is_err() || served.is_err()) }
         }
         Err(_) => 1,
     };
@@ -74,10 +94,13 @@ pub(crate) fn main(socket: OwnedFd, index: u64) -> ! {
 }
 
 impl Keeper {
-    fn new(socket: OwnedFd, index: u64) -> io::Result<Self> {
+    fn new(socket: OwnedFd, harness: Watch, index: u64) -> io::Result<Self> {
         rustix::thread::set_name(c"spawner-keeper")?;
+        // A stopped keeper goes on when nobody else is left to see to that.
+        crate::sys::on_end_of_parent(libc::SIGCONT)?;
         Ok(Self {
             wire: Wire::new(socket)?,
+            harness,
             wake: Wake::new()?,
             group: None,
             set_up: SetUp::default(),
@@ -85,6 +108,10 @@ impl Keeper {
             stack: Stack::new(),
             index,
             supervisor: rustix::process::getppid(),
+            start_time: Stat::of(std::process::id().cast_signed())?.start_time,
+            record: Record::default(),
+            ended: None,
+            door: None,
             tasks: 0,
             life: None,
             told_empty: false,
@@ -113,7 +140,12 @@ impl Keeper {
     fn make_group(&mut self) {
         let parent = self.set_up.group.as_ref();
         self.group =
-            parent.map(|parent| Group::create(&parent.join(format!("task-{}-{}", self.index, self.tasks))));
+            parent.map(|parent| Group::create(&parent.join(format!("task-{}-{}", self.index, self.stem()))));
+    }
+
+    /// The end of the names of this task's groups: it tells the keeper to whoever finds one.
+    fn stem(&self) -> String {
+        format!("{}-{}-{}", std::process::id(), self.start_time, self.tasks)
     }
 
     fn serve(&mut self) -> io::Result<()> {
@@ -132,8 +164,10 @@ impl Keeper {
         let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
         let sleep = life.tend(group);
         let end = life.take_end();
+        self.ended = self.ended.or(end);
         if !life.is_empty() {
             if let Some(end) = end {
+                self.record.ended(end);
                 self.tell(&Word::Ended(end));
             }
             return sleep;
@@ -142,8 +176,15 @@ impl Keeper {
             return None;
         }
         let sight = life.look(group);
+        if self.harness_died.is_some() && self.set_up.mechanism == Choice::ProcessGroup {
+            self.record.end_marked();
+        }
+        if let Some(end) = end {
+            self.record.ended(end);
+        }
         match sight {
-            Ok(sight) if self.give_back().is_empty() && self.give_up_group().is_ok() => {
+            Ok(mut sight) if self.give_back().is_empty() && self.give_up_group().is_ok() => {
+                sight.recorded = self.record.gone(&sight).is_ok();
                 self.tell(&Word::Gone(end, Box::new(sight)));
                 self.used_group = true;
             }
@@ -169,6 +210,7 @@ impl Keeper {
 
     /// Tells the harness. Where that is gone, the next read of the socket says so.
     fn tell(&mut self, word: &Word) {
+        self.tell_guests(word);
         if self.wire.send(word, Vec::new()).is_err() {
             self.harness_died.get_or_insert_with(Instant::now);
         }
@@ -189,6 +231,16 @@ impl Keeper {
         if let Some(reports) = self.life.as_ref().and_then(Life::reports) {
             fds.push(PollFd::from_borrowed_fd(reports, PollFlags::IN));
         }
+        if let Some(door) = &self.door {
+            fds.push(PollFd::from_borrowed_fd(door.listener().as_fd(), PollFlags::IN));
+            let guests = door.guests.iter().filter(|guest| !guest.interest().is_empty());
+            fds.extend(
+                guests.map(|guest| PollFd::from_borrowed_fd(guest.socket().as_fd(), guest.interest())),
+            );
+        }
+        if let Some(harness) = self.harness.fd() {
+            fds.push(PollFd::from_borrowed_fd(harness, PollFlags::IN));
+        }
         wake::sleep(&mut fds, most)?;
         let woken = !fds[0].revents().is_empty();
         let spoken_to = !socket.is_empty() && !fds[1].revents().is_empty();
@@ -201,7 +253,8 @@ impl Keeper {
         if spoken_to {
             self.listen()?;
         }
-        Ok(())
+        self.receive_guests();
+        if !self.wire.is_closed() && self.harness.is_dead() { self.harness_is_gone() } else { Ok(()) }
     }
 
     fn listen(&mut self) -> io::Result<()> {
@@ -216,7 +269,12 @@ impl Keeper {
                 continue;
             }
             let reply = self.obey(request.order, &descriptors);
-            if self.wire.send(&Word::Reply(number, reply), Vec::new()).is_err() {
+            let started = if let Reply::Started(started) = &reply { Some(started.clone()) } else { None };
+            let sent = self.wire.send(&Word::Reply(number, reply), Vec::new());
+            if let Some(started) = started {
+                self.record.started(&started);
+            }
+            if sent.is_err() {
                 return self.harness_is_gone();
             }
         }
@@ -232,7 +290,9 @@ impl Keeper {
             self.wire.receive()?;
         }
         self.harness_died.get_or_insert_with(Instant::now);
-        if let Some(life) = &mut self.life {
+        if let Some(life) = &mut self.life
+            && !self.record.is_detached()
+        {
             life.force();
         }
         Ok(())

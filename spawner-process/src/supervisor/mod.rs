@@ -1,21 +1,25 @@
 //! The supervisor: forks the keepers of one harness, and inherits what a dead keeper kept.
 //!
 //! It has one thread, holds next to nothing in memory, and is a session of its own, so that forking from it
-//! is cheap whatever the harness is like. End of file on its socket means that the harness is dead; its
-//! keepers notice that by themselves, and the supervisor leaves when the last of them has.
+//! is cheap whatever the harness is like. End of file on its socket means that the harness is dead, and so
+//! does its pidfd; its keepers notice that by themselves, and the supervisor leaves when the last of them has.
 
 mod orphans;
+mod owner;
+mod records;
 mod signals;
+mod stuck;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal};
+use spawner_core::lifeline::Watch;
 
 use crate::cgroup::{Group, LimitGroups, Limiters};
 use crate::config::Choice;
@@ -37,12 +41,17 @@ const PATIENCE_WITH_KEEPERS: Duration = Duration::from_secs(15);
 
 struct Supervisor {
     wire: Wire,
+    harness: Watch,
     wake: Wake,
     /// Where the control group of this harness is, or should be.
     group_path: Option<std::path::PathBuf>,
     /// The control group of this harness.
     group: Option<Group>,
+    /// The folder of the journal.
+    journal: Option<PathBuf>,
     keepers: BTreeMap<i32, u64>,
+    /// Those of them whose task may outlive the harness.
+    detached: BTreeSet<i32>,
     forked: u64,
     orphanage: Orphanage,
     harness_died: Option<Instant>,
@@ -81,16 +90,22 @@ impl Supervisor {
             rustix::process::setpgid(None, None)?;
         }
         signals::prepare()?;
+        // A stopped supervisor goes on when there is no harness any more that would see to that.
+        sys::on_end_of_parent(libc::SIGCONT)?;
+        let harness = Watch::of_harness(socket.as_fd());
         let own = sys::above_stdio(socket.as_fd())?;
         drop(socket);
         signals::close_streams()?;
         rustix::thread::set_name(c"spawner-super")?;
         Ok(Self {
             wire: Wire::new(own)?,
+            harness,
             wake: Wake::new()?,
             group_path: None,
             group: None,
+            journal: None,
             keepers: BTreeMap::new(),
+            detached: BTreeSet::new(),
             forked: 0,
             orphanage: Orphanage::default(),
             harness_died: None,
@@ -103,21 +118,33 @@ impl Supervisor {
         loop {
             match next {
                 Next::BecomeKeeper(socket, index) => {
+                    let harness = std::mem::take(&mut self.harness);
                     // Closes what is the supervisor's in this process, which is a keeper now.
                     drop(self);
-                    keeper::main(socket, index);
+                    keeper::main(socket, harness, index);
                 }
                 Next::Leave => return self.leave(),
                 Next::Go => {}
             }
             let again = self.tend();
-            if self.harness_died.is_some() && self.keepers.is_empty() && self.orphanage.is_settled() {
-                return self.leave();
+            if self.harness_died.is_some() && !self.waits_for_keepers() {
+                if self.orphanage.is_settled() {
+                    return self.leave();
+                }
+                if self.orphanage.is_hopeless() {
+                    // What is left may not be ended, and its groups cannot be removed: there is no proof.
+                    return self.leave().and(Err(io::ErrorKind::PermissionDenied.into()));
+                }
             }
             self.sleep(again)?;
             next = self.listen()?;
             self.reap()?;
         }
+    }
+
+    /// Whether there is a keeper that ends with the harness.
+    fn waits_for_keepers(&self) -> bool {
+        self.keepers.keys().any(|pid| !self.detached.contains(pid))
     }
 
     fn sleep(&mut self, most: Option<Duration>) -> io::Result<()> {
@@ -126,6 +153,9 @@ impl Supervisor {
         let mut fds = vec![PollFd::from_borrowed_fd(self.wake.fd(), PollFlags::IN)];
         if !socket.is_empty() {
             fds.push(PollFd::from_borrowed_fd(socket_fd.as_fd(), socket));
+        }
+        if let Some(harness) = self.harness.fd() {
+            fds.push(PollFd::from_borrowed_fd(harness, PollFlags::IN));
         }
         wake::sleep(&mut fds, most)?;
         self.wake.drain();
@@ -144,26 +174,38 @@ impl Supervisor {
                         return Ok(next);
                     }
                 }
+                ToSupervisor::Detach(pid) => drop(self.detached.insert(pid)),
                 ToSupervisor::EndKeeper(pid) => self.end_keeper(pid),
                 ToSupervisor::Leave => return Ok(Next::Leave),
-                ToSupervisor::Orphans => {
+                ToSupervisor::Orphans(of) => {
                     self.reap()?;
                     let keepers = &self.keepers;
+                    self.orphanage.asked_about(of, keepers.contains_key(&of));
                     let orphans = self.orphanage.look(&|pid| keepers.contains_key(&pid));
                     self.tell(&FromSupervisor::Orphans(orphans), Vec::new());
                 }
             }
         }
-        if self.wire.is_closed() && self.harness_died.is_none() {
-            self.harness_died = Some(Instant::now());
+        if self.harness.is_dead() && !self.wire.is_closed() {
+            self.wire.give_up();
+        }
+        if self.wire.is_closed() {
+            self.harness_is_gone();
         }
         Ok(Next::Go)
     }
 
+    fn harness_is_gone(&mut self) {
+        if self.harness_died.is_none() {
+            self.harness_died = Some(Instant::now());
+            stuck::resume(self.keepers.keys().copied());
+        }
+    }
+
     /// Says something to the harness. Where that is gone, the next read of the socket says so.
     fn tell(&mut self, word: &FromSupervisor, descriptors: Vec<OwnedFd>) {
-        if self.wire.send(word, descriptors).is_err() && self.harness_died.is_none() {
-            self.harness_died = Some(Instant::now());
+        if self.wire.send(word, descriptors).is_err() {
+            self.harness_is_gone();
         }
     }
 
@@ -171,7 +213,10 @@ impl Supervisor {
         let subreaper = set_up.mechanism != Choice::ProcessGroup;
         rustix::process::set_child_subreaper(subreaper.then(rustix::process::getpid))?;
         self.orphanage.set_subreaper(subreaper);
+        let family = set_up.group.as_deref().and_then(Path::file_name);
+        self.orphanage.set_family(family.map(|name| name.to_string_lossy().into_owned()));
         // Where it cannot be made, neither can those below it, and the first start of a task says why.
+        self.journal.clone_from(&set_up.journal);
         self.group_path.clone_from(&set_up.group);
         self.group = set_up.group.as_deref().and_then(|path| Group::create_or_open(path).ok());
         Ok(())
@@ -225,11 +270,10 @@ impl Supervisor {
             match sys::reap(None)? {
                 Reap::One(child) => {
                     let clean = sys::decode(child.status) == Ok(0);
-                    if let Some(index) = self.keepers.remove(&child.pid)
-                        && !clean
-                    {
+                    self.detached.remove(&child.pid);
+                    if let Some(index) = self.keepers.remove(&child.pid) {
                         let groups = self.groups_of(index);
-                        self.orphanage.keeper_died(child.pid, groups);
+                        self.orphanage.keeper_ended((child.pid, index), groups, clean);
                     }
                 }
                 Reap::NoneYet | Reap::Childless => return Ok(()),
@@ -247,21 +291,22 @@ impl Supervisor {
         groups
     }
 
-    /// Ends orphans; returns when to look again.
+    /// Ends orphans, and keepers that hinder that; returns when to look again.
     fn tend(&mut self) -> Option<Duration> {
-        let impatient = self.harness_died.is_some_and(|at| at.elapsed() > PATIENCE_WITH_KEEPERS);
-        if impatient {
-            let stuck: Vec<i32> = self.keepers.keys().copied().collect();
-            for pid in stuck {
+        let for_keepers = self.harness_died.filter(|_| self.waits_for_keepers()).map(|died| {
+            let impatient = died.elapsed() > PATIENCE_WITH_KEEPERS;
+            let all = self.keepers.keys().copied().filter(|pid| !self.detached.contains(pid));
+            let hindering: Vec<i32> = all.filter(|&pid| impatient || stuck::is_stopped(pid)).collect();
+            for pid in hindering {
                 self.end_keeper(pid);
             }
-        }
+            stuck::LOOK_AGAIN
+        });
         let keepers = &self.keepers;
         let again = self.orphanage.tend(&|pid| keepers.contains_key(&pid));
         if let Some(orphans) = self.orphanage.news() {
             self.tell(&FromSupervisor::Orphans(orphans), Vec::new());
         }
-        let for_keepers = self.harness_died.map(|_| Duration::from_secs(1));
         match (again, for_keepers) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -271,6 +316,16 @@ impl Supervisor {
     /// Removes what was made for the harness. What cannot be removed stays on the file system, to be found
     /// by its name.
     fn leave(&mut self) -> io::Result<()> {
+        if self.harness_died.is_some()
+            && self.orphanage.is_certain()
+            && let Some(journal) = &self.journal
+        {
+            records::close(journal);
+        }
+        if !self.detached.is_empty() {
+            // The group goes with the last of them.
+            return Ok(());
+        }
         self.group.as_ref().map_or(Ok(()), Group::remove)
     }
 }

@@ -3,25 +3,42 @@
 //! A keeper is a subreaper, so a process falls to the supervisor only when its keeper is dead. Hence every
 //! child of the supervisor that is no keeper is a member of a lost task, and is ended.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::Signal;
 
+use super::owner;
 use crate::cgroup::remove_tree;
-use crate::keeper::survivor;
+use crate::keeper::{PATIENCE_WITH_DENIAL, survivor};
 use crate::tree;
-use crate::words::Orphans;
+use crate::words::{Orphan, Orphans, Owner};
 
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(500));
 
+/// Of how many keepers that left by themselves the harness can learn later that they have.
+const REMEMBERED: usize = 1024;
+
 #[derive(Default)]
 pub(super) struct Orphanage {
+    /// Those that died, or ended in a way that the harness did not expect.
     keepers: Vec<i32>,
-    /// The folders of dead keepers' groups, and what the groups' names begin with.
+    /// Those that said that they left by themselves.
+    left: VecDeque<i32>,
+    /// Those that live, and that the harness thinks have ended.
+    asked: BTreeSet<i32>,
+    /// Those that ended, whichever way, since nothing was left the last time; with their indices.
+    suspects: Vec<(i32, u64)>,
+    /// The last part of the name of the harness's control group.
+    family: Option<String>,
+    /// The folders of ended keepers' groups, and what the groups' names begin with.
     groups: Vec<(PathBuf, String)>,
     due: Option<Instant>,
     backoff: Duration,
+    /// Since when nothing is left but what cannot be ended by this process.
+    hopeless: Option<Instant>,
     told: bool,
     /// Whether orphans fall to this process.
     subreaper: bool,
@@ -33,29 +50,72 @@ impl Orphanage {
         self.subreaper = subreaper;
     }
 
-    /// A keeper died without having said good-bye; `groups` are folders with groups of its task, and what
-    /// those groups' names begin with.
-    pub(super) fn keeper_died(&mut self, pid: i32, groups: Vec<(PathBuf, String)>) {
-        self.keepers.push(pid);
-        self.groups.extend(groups);
-        self.expect();
+    /// Whether what it says of orphans is the kernel's word, and it says that there are none.
+    pub(super) fn is_certain(&self) -> bool {
+        self.subreaper && self.is_settled()
     }
 
-    /// A keeper was forked, and lives under a pid that a dead one may have had.
+    /// Says in which group the keepers' groups are.
+    pub(super) fn set_family(&mut self, family: Option<String>) {
+        self.family = family;
+    }
+
+    /// A keeper ended; `groups` are folders with groups of its task, and what those groups' names begin with.
+    ///
+    /// That it ended `clean`, by itself and with nothing to report, is a word that a task which traces it can
+    /// put in its mouth: what is there is looked for all the same.
+    pub(super) fn keeper_ended(&mut self, keeper: (i32, u64), groups: Vec<(PathBuf, String)>, clean: bool) {
+        let unexpected = self.asked.remove(&keeper.0) || !clean;
+        self.suspects.push(keeper);
+        self.groups.extend(groups);
+        self.look_again();
+        if unexpected {
+            self.keepers.push(keeper.0);
+            self.told = false;
+        } else {
+            self.left.truncate(REMEMBERED - 1);
+            self.left.push_front(keeper.0);
+        }
+    }
+
+    /// The harness takes this keeper for dead. One of another supervisor is never said to be.
+    pub(super) fn asked_about(&mut self, keeper: i32, lives: bool) {
+        if lives {
+            self.asked.insert(keeper);
+        } else if let Some(at) = self.left.iter().position(|&left| left == keeper) {
+            self.left.remove(at);
+            self.keepers.push(keeper);
+            self.told = false;
+        }
+    }
+
+    /// A keeper was forked, and lives under a pid that an ended one may have had.
     pub(super) fn keeper_lives(&mut self, pid: i32) {
         self.keepers.retain(|&dead| dead != pid);
+        self.left.retain(|&left| left != pid);
+        self.asked.remove(&pid);
     }
 
     /// Orphans may be there, or come.
     pub(super) fn expect(&mut self) {
+        self.look_again();
+        self.told = false;
+    }
+
+    fn look_again(&mut self) {
         self.due = Some(Instant::now());
         self.backoff = BACKOFF.0;
-        self.told = false;
+        self.hopeless = None;
     }
 
     /// Whether nothing is expected any more.
     pub(super) fn is_settled(&self) -> bool {
         self.due.is_none()
+    }
+
+    /// Whether what is left has resisted for long, and is nothing that was killed and only has to go.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.hopeless.is_some_and(|since| since.elapsed() > PATIENCE_WITH_DENIAL)
     }
 
     /// Ends what is there; returns when to look again.
@@ -66,16 +126,21 @@ impl Orphanage {
             return Some(due - now);
         }
         self.kill_groups();
-        let mut alive = 0;
-        let mut count = |seen: tree::Seen| alive += usize::from(!seen.is_dead());
+        let (mut alive, mut denied) = (0, 0);
+        let mut count = |seen: tree::Seen| {
+            alive += usize::from(!seen.is_dead());
+            denied += usize::from(seen.refused == Some(Errno::PERM));
+        };
         let walked = tree::walk(is_keeper, &[Signal::KILL], &mut count);
         let groups_gone = self.remove_groups();
         let lifeless = walked.is_ok() && alive == 0 && tree::is_lifeless(is_keeper).unwrap_or(false);
         if lifeless && groups_gone {
             self.due = None;
             self.groups.clear();
+            self.suspects.clear();
             return None;
         }
+        self.hopeless = if alive == denied { self.hopeless.or(Some(now)) } else { None };
         self.due = Some(now + self.backoff);
         let again = self.backoff;
         self.backoff = (self.backoff * 2).min(BACKOFF.1);
@@ -96,12 +161,25 @@ impl Orphanage {
         let mut alive = Vec::new();
         let mut note = |seen: tree::Seen| {
             if !seen.is_dead() {
-                alive.push(survivor(&seen, true));
+                alive.push(Orphan { owner: self.owner(seen.pid), member: survivor(&seen, true) });
             }
         };
         let walked = tree::walk(is_keeper, &[], &mut note);
         let certain = self.subreaper && walked.is_ok() && (!alive.is_empty() || self.is_settled());
         Orphans { keepers: self.keepers.clone(), alive, certain }
+    }
+
+    fn owner(&self, pid: i32) -> Owner {
+        if let [(only, _)] = self.suspects[..] {
+            return Owner::Keeper(only);
+        }
+        let index = self.family.as_ref().and_then(|family| owner::keeper_by_group(pid, family));
+        let by_group = index.and_then(|index| self.suspects.iter().find(|suspect| suspect.1 == index));
+        match (by_group, owner::task_by_mark(pid)) {
+            (Some(&(keeper, _)), _) => Owner::Keeper(keeper),
+            (None, Some(task)) => Owner::Task(task),
+            (None, None) => Owner::Unknown,
+        }
     }
 
     fn dead_groups(&self) -> Vec<PathBuf> {
