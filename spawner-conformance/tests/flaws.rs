@@ -42,7 +42,11 @@ const FAULTS: &[(Flaw, &str, &str)] = &[
     (Flaw::IgnoresHarness, "a-harness-killed-with-its-session-leaves-nothing", "alive"),
     (Flaw::IgnoresHarness, "a-harness-killed-while-it-starts-and-destroys-leaves-nothing", "alive"),
     (Flaw::IgnoresHarness, "a-harness-killed-while-it-waits-for-a-grace-leaves-nothing", "alive"),
-    (Flaw::IgnoresHarness, "tasks-run-without-a-state-folder-and-end-with-their-harness", "alive"),
+    (
+        Flaw::NeedsJournal,
+        "tasks-run-without-a-state-folder-and-end-with-their-harness",
+        "cannot start a task",
+    ),
     (Flaw::DiesWithThread, "a-harness-thread-that-ends-ends-no-task", "did not come up"),
     (Flaw::NeedsItsHelper, "a-harness-goes-on-when-its-helpers-are-killed", "cannot start a task"),
     (Flaw::NeedsItsHelper, "helpers-killed-before-their-harness-leave-nothing", "alive"),
@@ -71,7 +75,12 @@ const FAULTS: &[(Flaw, &str, &str)] = &[
 
 /// Cases that the honest naive backend cannot pass: it knows one task at a time. It is too slow for storms
 /// besides, and leaves their zombies lying about until it is asked.
-const BEYOND_IT: [&str; 2] = ["tasks-do-not-disturb-one-another", "a-hundred-tasks-at-once-are-kept-apart"];
+const BEYOND_IT: [&str; 4] = [
+    "tasks-do-not-disturb-one-another",
+    "a-hundred-tasks-at-once-are-kept-apart",
+    "a-sweep-touches-nothing-of-a-living-harness",
+    "a-sweep-touches-nothing-of-a-stopped-harness",
+];
 
 fn make(name: &str) -> Result<Box<dyn Spawner>> {
     let known = FAULTS.iter().map(|(flaw, ..)| *flaw).chain([Flaw::None]);

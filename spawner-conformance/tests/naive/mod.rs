@@ -53,6 +53,7 @@ pub(crate) enum Flaw {
     ForgetsForce,
     SignalsBareLeaderOnly,
     NeedsItsHelper,
+    NeedsJournal,
     SweepsNothing,
     SweepsTheLiving,
     TrustsPids,
@@ -94,7 +95,7 @@ impl Naive {
             ask_first: yes(),
             end_fork_storm: wild,
             end_other_users: yes(),
-            end_with_harness: claimed(&[Flaw::IgnoresHarness, Flaw::NeedsItsHelper]),
+            end_with_harness: claimed(&[Flaw::IgnoresHarness, Flaw::NeedsItsHelper, Flaw::NeedsJournal]),
             outlive_helpers: claimed(&[Flaw::NeedsItsHelper]),
             sweep: Support::best_effort("the mark in the environment", "who clears it is not found"),
             detach: claimed(&[Flaw::DetachedDies, Flaw::ForgetsExits]),
@@ -271,7 +272,10 @@ impl Spawner for Naive {
         let record =
             TaskRecord { mechanisms: vec![Mechanism::Subreaper], ..TaskRecord::of(id, "naive", &spec) };
         // Where it cannot be written, the task runs all the same.
-        let page = self.journal.open("naive", &record, serde_json::Value::Null).ok();
+        let page = match self.journal.open("naive", &record, serde_json::Value::Null) {
+            Err(error) if self.flaw == Flaw::NeedsJournal => return Err(error),
+            opened => opened.ok(),
+        };
         let started = command.spawn().map_err(|error| {
             if let Some(Err(error)) = page.as_ref().map(Page::close) {
                 eprintln!("naive: {error}");
