@@ -191,3 +191,29 @@ fn destroying_writes_the_same_report_as_running() {
     assert_eq!((&report["task"]["id"], &report["cleanup"]["verdict"]), (&id.into(), &"clean".into()));
     assert_eq!(report["exit"]["signal"], 15);
 }
+
+#[test]
+fn what_keeps_a_task_whose_harness_is_gone_sleeps() {
+    let (records, mark) = (Records::new(), mark());
+    let id = start(&records, &[], &format!("exec sleep {mark}"));
+    until_state(&records, &id, "running");
+    let leader = shown(&records, &id).unwrap()["record"]["leader"]["pid"].as_u64().unwrap();
+    let stat = |pid: u64| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let fields = stat[stat.rfind(')').unwrap() + 2..].split(' ').map(|field| field.parse().unwrap_or(0));
+        fields.collect::<Vec<u64>>()
+    };
+    // Fields 4, 14 and 15 of proc_pid_stat(5): the parent, and clock ticks in user mode and in the kernel.
+    let keeper = stat(leader)[1];
+    let ticks = || stat(keeper)[11] + stat(keeper)[12];
+    // It has done all that the end of its harness made it do once it is seen asleep.
+    let state = || std::fs::read_to_string(format!("/proc/{keeper}/status")).unwrap();
+    let asleep = || Some(()).filter(|()| state().contains("State:\tS"));
+    assert!(eventually(asleep).is_some(), "the keeper does not come to rest");
+    let (before, began) = (ticks(), Instant::now());
+    while began.elapsed() < std::time::Duration::from_secs(1) {
+        assert!(ticks() <= before + 2, "the keeper is busy with nothing: {} ticks", ticks() - before);
+        std::thread::yield_now();
+    }
+    destroy(&records, &id);
+}

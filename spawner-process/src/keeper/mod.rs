@@ -254,7 +254,9 @@ impl Keeper {
             self.listen()?;
         }
         self.receive_guests();
-        if !self.wire.is_closed() && self.harness.is_dead() { self.harness_is_gone() } else { Ok(()) }
+        // Asked in any case: a pidfd that is readable would have it awake for ever.
+        let dead = self.harness.is_dead();
+        if dead && !self.wire.is_closed() { self.harness_is_gone() } else { Ok(()) }
     }
 
     fn listen(&mut self) -> io::Result<()> {
