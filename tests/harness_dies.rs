@@ -11,9 +11,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
 
 /// `spawner run` of a task of two processes, which are there.
-fn running(records: &Records, mark: &str) -> Child {
+fn running(records: &Records, options: &[&str], mark: &str) -> Child {
     let script = format!("setsid sleep {mark} & sleep {mark}; wait");
-    let mut command = records.command(["run", "--", "sh", "-c", &script]);
+    let mut command = records.command(["run"].iter().chain(options).chain(&["--", "sh", "-c", &script]));
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     eventually(|| Some(()).filter(|()| alive(mark).len() == 2)).expect("both sleeps are there");
     child
@@ -43,11 +43,13 @@ fn helpers(program: u32) -> Vec<u32> {
 #[test]
 fn a_living_harness_is_shown_with_its_task_and_left_alone_by_a_sweep() {
     let (records, mark) = (Records::new(), mark());
-    let mut child = running(&records, &mark);
+    let mut child = running(&records, &[], &mark);
+    // Its processes are there before that is on record.
+    let runs = || tasks(&records).into_iter().find(|task| task["state"] == "running");
+    assert!(eventually(runs).is_some(), "{:?}", tasks(&records));
     let table = records.spawner(["ps"]).stdout;
     let heading = format!("harness {} spawner (running)", child.id());
     assert_eq!(table.lines().nth(1), Some(heading.as_str()), "{table}");
-    assert_eq!(tasks(&records)[0]["state"], "running");
     assert_eq!(records.spawner(["sweep"]).stdout, "nothing to do\n");
     assert_eq!(alive(&mark).len(), 2, "it was touched");
     // Destroyed by somebody else: its harness sees it end.
@@ -63,7 +65,7 @@ fn a_living_harness_is_shown_with_its_task_and_left_alone_by_a_sweep() {
 #[test]
 fn a_harness_that_is_killed_leaves_nothing_and_no_record() {
     let (records, mark) = (Records::new(), mark());
-    let mut child = running(&records, &mark);
+    let mut child = running(&records, &[], &mark);
     child.kill().unwrap();
     child.wait().unwrap();
     let killed = Instant::now();
@@ -76,7 +78,8 @@ fn a_harness_that_is_killed_leaves_nothing_and_no_record() {
 #[test]
 fn what_is_left_when_the_helpers_are_killed_too_is_swept() {
     let (records, mark) = (Records::new(), mark());
-    let mut child = running(&records, &mark);
+    // By its control group, a sweep of another test, with another state folder, would find it too.
+    let mut child = running(&records, &["--mechanism", "subreaper"], &mark);
     let pids: Vec<_> = helpers(child.id());
     assert!(pids.len() > 1, "there are helpers: {pids:?}");
     // Keepers before the supervisor before the program, all stopped: nobody gets to end anything.

@@ -25,7 +25,6 @@ use crate::harness::streams;
 use crate::probe;
 use crate::remains::Remains;
 use crate::words::{Order, Reply, SetUp, Started};
-use spawner_core::proc;
 
 /// Starts tasks on this machine.
 ///
@@ -83,7 +82,7 @@ impl ProcessSpawner {
                 swept: std::sync::Once::new(),
                 ledger: Ledger::default(),
                 journal,
-                boot_id: proc::boot_id(),
+                boot_id: ProcessIdentity::boot(),
                 folder: std::env::current_dir().ok(),
                 config,
             }),

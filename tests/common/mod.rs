@@ -25,10 +25,16 @@ pub(crate) struct Ran {
 
 /// The program, without any configuration and state of the account that runs the tests.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_spawner"));
+    let mut command = other(env!("CARGO_BIN_EXE_spawner"));
     command.env_remove("SPAWNER_CONFIG").env_remove("SPAWNER_LOG").env("XDG_CONFIG_HOME", "/nonexistent");
-    command.env("SPAWNER_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
     command.stdin(Stdio::null());
+    command
+}
+
+/// Another program that starts ours, with a state folder of the tests.
+pub(crate) fn other(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env("SPAWNER_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
     command
 }
 

@@ -19,9 +19,10 @@ use super::evidence;
 use super::keeper_link::{KeeperLink, KeeperState};
 use super::link::Link;
 use super::live::Live;
+use super::rungs::HEARING;
 use crate::backend::ProcessSpawner;
 use crate::remains::{self, Remains};
-use crate::words::{Sight, Traces, Whereabouts};
+use crate::words::{Order, Sight, Traces, Whereabouts};
 
 /// How long a keeper may take to open its door before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -36,17 +37,28 @@ impl ProcessSpawner {
             let live = Live::new(record, Teardown::default().linger, None, remains, None);
             return Ok(self.shared.enter(record.clone(), live));
         }
-        let account =
-            self.shared.journal.find(record.id)?.filter(|account| account.opening.kind == crate::KIND);
-        let Some(account) = account else {
-            return Err(Error::new(ErrorKind::UnknownTask, "recover task", record.id.to_string())
-                .because("it is on no record here: it was destroyed, or belongs to another user"));
-        };
-        let live = self.bring_back(&account).await?;
-        Ok(self.shared.enter(account.record(), live))
+        loop {
+            let account =
+                self.shared.journal.find(record.id)?.filter(|account| account.opening.kind == crate::KIND);
+            let Some(account) = account else {
+                return Err(Error::new(ErrorKind::UnknownTask, "recover task", record.id.to_string())
+                    .because("it is on no record here: it was destroyed, or belongs to another user"));
+            };
+            // A keeper that saw its task through while we were at the door has written down what it saw.
+            if let Some(live) = self.bring_back(&account).await? {
+                return Ok(self.shared.enter(account.record(), live));
+            }
+        }
     }
 
-    async fn bring_back(&self, account: &Account) -> Result<Live> {
+    /// Whether more is on record than there was. A task ends once and is gone once, so this is soon over.
+    fn has_news(&self, account: &Account) -> Result<bool> {
+        let now = self.shared.journal.find(account.opening.record.id)?;
+        Ok(now.is_none_or(|now| now.exit() != account.exit() || now.gone() != account.gone()))
+    }
+
+    /// `None` where there was news of it meanwhile.
+    async fn bring_back(&self, account: &Account) -> Result<Option<Live>> {
         let record = account.record();
         let refused = |kind, why: &str| {
             Err(Error::new(kind, "recover task", record.id.to_string()).because(why.to_owned()))
@@ -66,7 +78,7 @@ impl ProcessSpawner {
         if let Some(sight) = account.gone() {
             let sight: Sight = serde_json::from_value(sight.clone()).map_err(broken)?;
             let proof = evidence::of_sight(&sight, &record.mechanisms);
-            return Ok(nobody_s(remains).with_memo(exit, Some(proof)));
+            return Ok(Some(nobody_s(remains).with_memo(exit, Some(proof))));
         }
         match account.whose() {
             Whose::OtherUser => return refused(ErrorKind::Denied, "it is another user's"),
@@ -77,15 +89,19 @@ impl ProcessSpawner {
                 );
             }
             Whose::OtherBoot => {
-                return Ok(nobody_s(remains).with_memo(Some(rebooted()), Some(of_reboot(&record))));
+                return Ok(Some(nobody_s(remains).with_memo(Some(rebooted()), Some(of_reboot(&record)))));
             }
             Whose::Living | Whose::Dead => {}
         }
         let doomed = account.is_for_a_sweep();
         let door = account.page.beside("door");
-        let link = knock(&whereabouts.keeper, &door).await?;
+        let link = match knock(&whereabouts.keeper, &door).await? {
+            Some(link) if is_admitted(&link).await => Some(link),
+            _ => None,
+        };
         match link {
-            Some(link) => Ok(Live::new(&record, linger, Some(Arc::new(link)), remains, page)),
+            Some(link) => Ok(Some(Live::new(&record, linger, Some(Arc::new(link)), remains, page))),
+            None if self.has_news(account)? => Ok(None),
             // It may be about to say all there is to say; or it is stuck, and ends with what it keeps.
             None if whereabouts.keeper.is_alive() && !doomed => {
                 refused(ErrorKind::Unavailable, "its keeper does not answer").map_err(|error| {
@@ -93,7 +109,7 @@ impl ProcessSpawner {
                         .hint(format!("something may have stopped it: kill -CONT {}", whereabouts.keeper.pid))
                 })
             }
-            None => Ok(nobody_s(remains).with_memo(exit, None)),
+            None => Ok(Some(nobody_s(remains).with_memo(exit, None))),
         }
     }
 
@@ -175,6 +191,13 @@ async fn knock(keeper: &ProcessIdentity, door: &Path) -> Result<Option<KeeperLin
     Ok(None)
 }
 
+/// Whether the keeper heard us before it left: a connection alone may still be waiting at the door. One that
+/// is stuck now may answer later.
+async fn is_admitted(link: &KeeperLink) -> bool {
+    let answered = tokio::time::timeout(HEARING, link.ask(Order::Members, Vec::new())).await;
+    answered.is_err() || answered.is_ok_and(|reply| reply.is_ok())
+}
+
 /// Connects to a door that is open.
 fn enter(door: &Path) -> Option<OwnedFd> {
     let (folder, name) = crate::door::place(door).ok()?;
@@ -185,8 +208,13 @@ fn enter(door: &Path) -> Option<OwnedFd> {
 }
 
 impl ProcessSpawner {
-    /// Sweeps in a thread of its own, so that no start waits for it. It is safe to be cut short.
-    pub(crate) fn sweep_aside(&self) {
+    /// Sweeps in a thread of its own, so that no start waits for it, where there may be anything besides the task
+    /// `own`. It is safe to be cut short.
+    pub(crate) fn sweep_aside(&self, own: TaskId) {
+        let parent = self.shared.set_up.group.as_deref();
+        if !self.shared.journal.has_others(own) && !parent.is_some_and(remains::has_others) {
+            return;
+        }
         let config = self.shared.config.clone();
         let name = self.shared.name.clone();
         let work = move || {
@@ -214,6 +242,11 @@ impl ProcessSpawner {
             Found::Damaged { .. } => None,
         });
         accounts.any(|account| account.opening.kind == crate::KIND && account.is_for_a_sweep())
-            || !remains::abandoned(self.shared.set_up.group.as_deref(), &self.shared.boot_id).is_empty()
+            || self
+                .shared
+                .set_up
+                .group
+                .as_deref()
+                .is_some_and(|parent| !remains::abandoned(Some(parent), &self.shared.boot_id).is_empty())
     }
 }

@@ -20,7 +20,7 @@ use crate::words::{Member, Order, Orphans, Reply};
 use spawner_core::proc::Stat;
 
 /// How long a keeper may take to hear an order before it counts as stuck: somebody may have stopped it.
-const HEARING: Duration = Duration::from_secs(1);
+pub(super) const HEARING: Duration = Duration::from_secs(1);
 
 pub(crate) struct ProcessRungs {
     pub(crate) shared: Arc<Shared>,

@@ -24,9 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl ProcessSpawner {
     pub(crate) async fn start(&self, spec: &TaskSpec) -> Result<Task> {
         let keeper = self.shared.keepers.take().await?;
-        if self.shared.config.sweep {
-            self.shared.swept.call_once(|| self.sweep_aside());
-        }
         let mut record = TaskRecord::of(TaskId::random(), &self.shared.name, spec);
         let prepared = self.shared.put_on_record(&mut record, spec, &keeper).and_then(|page| {
             let opened = stdio::open(spec, &record.logs);
@@ -47,6 +44,9 @@ impl ProcessSpawner {
                 return Err(error);
             }
         };
+        if self.shared.config.sweep {
+            self.shared.swept.call_once(|| self.sweep_aside(birth.record.id));
+        }
         let (keeper, record, page) = (Arc::clone(&birth.keeper), birth.record.clone(), birth.page.clone());
         let guard = StartGuard::new(&self.shared.ledger, move || birth.undo(number));
         match keeper.answer(number).await {

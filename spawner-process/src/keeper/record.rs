@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use spawner_core::ProcessIdentity;
 use spawner_core::journal::{Note, Page};
-use spawner_core::proc::boot_id;
 
 use crate::harness::live::exit;
 use crate::remains;
@@ -39,7 +38,7 @@ impl Record {
 
     /// The task runs.
     pub(super) fn started(&self, started: &Started) {
-        let boot_id = boot_id();
+        let boot_id = ProcessIdentity::boot();
         let identity = |pid: i32| {
             let own = ProcessIdentity::of(pid.cast_unsigned())?;
             Some(ProcessIdentity { boot_id: boot_id.clone(), ..own })

@@ -104,6 +104,12 @@ pub(crate) struct Abandoned {
     pub(crate) keepers: Vec<ProcessIdentity>,
 }
 
+/// Whether any group below `parent` is another harness's. Looks at names only.
+pub(crate) fn has_others(parent: &Path) -> bool {
+    let own = format!("spawner-{}-", std::process::id());
+    !named(parent, &|name| name.starts_with("spawner-") && !name.starts_with(&own)).is_empty()
+}
+
 /// The groups of dead harnesses below `parent`, which is where this user's harnesses make theirs. A harness's
 /// name tells its pid and start time: `spawner-<pid>-<supervisor>-<start>`.
 pub(crate) fn abandoned(parent: Option<&Path>, boot_id: &str) -> Vec<Abandoned> {

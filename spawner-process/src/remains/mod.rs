@@ -20,7 +20,7 @@ use crate::tree::Seen;
 use crate::words::Member;
 
 use groups::Groups;
-pub(crate) use groups::abandoned;
+pub(crate) use groups::{abandoned, has_others};
 pub(crate) use marked::MARK;
 
 /// Kills what bears a task's mark, its kin too; says how many there were.

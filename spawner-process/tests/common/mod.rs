@@ -49,12 +49,18 @@ impl Witness {
         poll("the lock is held", || !self.is_held()).await;
     }
 
+    /// A program in Perl that takes the lock, says `ready` and goes on with `rest`.
+    pub(crate) fn program(&self, rest: &str) -> String {
+        format!(
+            "$^F = 99; my $lock = '{}'; open(F, '>', $lock) or die; flock(F, 2) or die; $| = 1; \
+             print \"ready\\n\"; {rest}",
+            self.path().display()
+        )
+    }
+
     /// Starts `program`, in Perl, with the lock as its file handle F, and returns when it has said `ready`.
     pub(crate) async fn start(&self, spawner: &ProcessSpawner, program: &str) -> (Task, TaskStreams) {
-        let program = format!(
-            "open(F, '>', '{}') or die; flock(F, 2) or die; $| = 1; print \"ready\\n\"; {program}",
-            self.path().display()
-        );
+        let program = self.program(program);
         let spec = TaskSpec::new(["perl", "-e", &program]).stdin(Input::Stream).stdout(Output::Stream);
         let task = spawner.spawn_task(&spec).await.unwrap();
         let mut streams = spawner.task_output(&task).await.unwrap();
