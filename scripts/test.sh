@@ -30,12 +30,14 @@ if findmnt --noheadings --output OPTIONS --target /tmp 2>/dev/null | grep -qw no
 scratch=$(mktemp --directory "$place/spawner-test.XXXXXX") || exit 1
 logs=$scratch/logs
 stamp=$scratch/stamp
-mkdir "$scratch/bin" "$scratch/tmp" "$scratch/user" "$logs"
+mkdir "$scratch/bin" "$scratch/tmp" "$scratch/user" "$scratch/state" "$logs"
 chmod 755 "$scratch" "$scratch/bin"
 touch "$stamp"
 trap 'rm -rf "$scratch"' EXIT
 trap '[[ -z $running ]] || { kill "$running" && wait "$running"; }; exit 130' INT TERM HUP
 export SPAWNER_TEST_RUN="$$-$RANDOM"
+# Nothing of the tests is put on record among the user's own tasks.
+export SPAWNER_STATE_DIR=$scratch/state/root
 export TMPDIR=$scratch/tmp CARGO_TERM_COLOR=never RUST_BACKTRACE=1
 
 # ---- What the tests need -------------------------------------------------------------------------------------
@@ -110,7 +112,8 @@ fi
 
 as_user() {
     setpriv --reuid "$ACCOUNT" --regid "$(id -g "$ACCOUNT")" --init-groups --reset-env \
-        env --chdir=/ SPAWNER_TEST_RUN="$SPAWNER_TEST_RUN" TMPDIR="$scratch/user" "$@"
+        env --chdir=/ SPAWNER_TEST_RUN="$SPAWNER_TEST_RUN" TMPDIR="$scratch/user" \
+        SPAWNER_STATE_DIR="$scratch/state/user" "$@"
 }
 
 # Says why a mechanism is not to be had for whoever COMMAND... runs programs as; nothing where it is. Looks for itself:
@@ -150,17 +153,35 @@ conformance() {
     done
 }
 
+# crashes WHO COMMAND...: harnesses and helpers killed at system calls and at random moments, for every mechanism. At a
+# few of the former only: `SPAWNER_CRASH_STRIDE=1` walks through all.
+crashes() {
+    local who=$1 mechanism why
+    shift
+    for mechanism in $MECHANISMS; do
+        why=$(why_not "$mechanism" "$@")
+        if [[ -n $why ]]; then
+            skip "crashes of $mechanism as $who" "$why"
+        else
+            step "crashes of $mechanism as $who" 300 "$@" env SPAWNER_CRASH_MECHANISM="$mechanism" \
+                SPAWNER_CRASH_STRIDE=31 SPAWNER_CRASH_KILLS=20 "$scratch/bin/crash"
+        fi
+    done
+}
+
 account_there() {
     id "$ACCOUNT" >/dev/null 2>&1 || /usr/sbin/useradd --create-home --shell /bin/sh "$ACCOUNT"
 }
 
 as_both() {
     conformance root env
+    crashes root env
     if ! account_there; then
         skip "conformance as an ordinary user" "the account $ACCOUNT cannot be made"
         return
     fi
-    chown "$ACCOUNT" "$scratch/user"
+    mkdir "$scratch/state/user"
+    chown "$ACCOUNT" "$scratch/user" "$scratch/state/user"
     # Only that account may run it: it gives root to whoever can.
     local setuid=$scratch/bin/spawner-setuid
     install --owner root --group "$(id -g "$ACCOUNT")" --mode 4750 "$program" "$setuid"
@@ -168,6 +189,7 @@ as_both() {
     export ACCOUNT scratch
     conformance "$ACCOUNT" bash -c 'as_user "$@"' - env SPAWNER_CONFORMANCE_SETUID="$setuid"
     rm -f "$setuid"
+    crashes "$ACCOUNT" bash -c 'as_user "$@"' -
     without_cgroups
 }
 
@@ -186,10 +208,13 @@ without_cgroups() {
 }
 
 if ! $quick && $built; then
+    crash=$(cargo test --package spawner-process --test crash --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\)).*/\1/p')
+    step crash-test-program 60 install --mode 755 "$crash" "$scratch/bin/crash"
     if $root; then
         as_both
     else
         conformance "$(id -un)" env
+        crashes "$(id -un)" env
         skip "conformance as root" "this is not root"
     fi
 fi
@@ -198,6 +223,10 @@ fi
 
 if ! $quick; then
     step nothing-left-running 60 scripts/leftovers.sh "$stamp" "$SPAWNER_TEST_RUN" "$target" "$scratch"
+    # shellcheck disable=SC2016  # The inner shell expands it.
+    # shellcheck disable=SC2016  # The inner shell expands it.
+    step nothing-left-on-record 60 bash -c \
+        'found=$(find "$1" -mindepth 2); [[ -z $found ]] || { printf "%s\n" "$found"; exit 1; }' - "$scratch/state"
     # shellcheck disable=SC2016  # The inner shell expands it.
     step nothing-left-lying-about 60 bash -c \
         'found=$(find "$@" -mindepth 1 -maxdepth 1); [[ -z $found ]] || { printf "%s\n" "$found"; exit 1; }' \

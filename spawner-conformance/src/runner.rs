@@ -130,7 +130,7 @@ fn one(runtime: &tokio::runtime::Runtime, enrolment: &Enrolment, case: &'static 
         }
     });
     abort.abort();
-    let swept = runtime.block_on(scene.witness.end_survivors());
+    let swept = runtime.block_on(scene.end_survivors());
     match (checked, swept) {
         (Ok(()), Ok(survivors)) if survivors > 0 && scene.must_be_clean() => {
             Err(NotPassed::Failed(format!("{survivors} processes survived the case")))

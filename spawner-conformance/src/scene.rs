@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use spawner_core::run::{Finished, exit_after_destroy};
@@ -12,6 +12,7 @@ use spawner_core::{
 
 use crate::case::{Checked, NotPassed, require};
 use crate::enrolment::Enrolment;
+use crate::harness;
 use crate::judge;
 use crate::mischief;
 use crate::state::{self, StateFolder};
@@ -27,7 +28,9 @@ pub(crate) struct Scene {
     pub(crate) enrolment: Enrolment,
     pub(crate) witness: Witness,
     pub(crate) proves: &'static [Capability],
-    folder: tempfile::TempDir,
+    /// The witnesses of single tasks, and the folders that these need.
+    others: Mutex<Vec<(Witness, Arc<tempfile::TempDir>)>>,
+    folder: Arc<tempfile::TempDir>,
     state: PathBuf,
     program: PathBuf,
 }
@@ -38,16 +41,30 @@ impl Scene {
         enrolment: Enrolment,
         proves: &'static [Capability],
     ) -> std::io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("spawner-scene-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix("spawner-scene-").tempdir().map(Arc::new)?;
         let token = spawner_core::TaskId::random();
         let witness = Witness::new(folder.path().join("lock"), format!("scene-{token}"));
         let (state, program) = (StateFolder::current(), std::env::current_exe()?);
-        Ok(Self { spawner, enrolment, witness, proves, folder, state, program })
+        Ok(Self { spawner, enrolment, witness, proves, others: Mutex::default(), folder, state, program })
     }
 
     /// A stage with the same spawner and a witness of its own, for one task among several.
     pub(crate) fn another(&self) -> std::io::Result<Self> {
-        Self::set(Arc::clone(&self.spawner), self.enrolment.clone(), self.proves)
+        let other = Self::set(Arc::clone(&self.spawner), self.enrolment.clone(), self.proves)?;
+        let seen = (other.witness.clone(), Arc::clone(&other.folder));
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+        Ok(other)
+    }
+
+    /// Ends what is still alive of the tasks and the helpers of this case. Gives how many tasks' processes.
+    pub(crate) async fn end_survivors(&self) -> Result<usize, String> {
+        let others = std::mem::take(&mut *self.others.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut ended = self.witness.end_survivors().await?;
+        for (witness, _) in &others {
+            ended += witness.end_survivors().await?;
+        }
+        harness::end_remains(self).await.map_err(|error| format!("helpers cannot be ended: {error}"))?;
+        Ok(ended)
     }
 
     /// The folder in which the backends of this case, here and in harnesses, keep their state.

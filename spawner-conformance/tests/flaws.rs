@@ -33,6 +33,41 @@ const FAULTS: &[(Flaw, &str, &str)] = &[
     (Flaw::LosesEnvironment, "the-environment-is-exactly-what-was-asked-for", "should be"),
     (Flaw::DiesWithThread, "a-task-outlives-the-thread-that-started-it", "0 of 1 are alive"),
     (Flaw::IgnoresHarness, "a-killed-harness-leaves-nothing", "alive"),
+    (Flaw::IgnoresHarness, "a-harness-that-panics-leaves-nothing", "alive"),
+    (Flaw::IgnoresHarness, "a-harness-that-aborts-leaves-nothing", "alive"),
+    (Flaw::IgnoresHarness, "a-harness-that-just-exits-leaves-nothing", "alive"),
+    (Flaw::IgnoresHarness, "a-harness-whose-main-returns-leaves-nothing", "alive"),
+    (Flaw::IgnoresHarness, "a-harness-that-runs-out-of-memory-leaves-nothing", "alive"),
+    (Flaw::IgnoresHarness, "a-harness-killed-with-its-process-group-leaves-nothing", "alive"),
+    (Flaw::IgnoresHarness, "a-harness-killed-with-its-session-leaves-nothing", "alive"),
+    (Flaw::IgnoresHarness, "a-harness-killed-while-it-starts-and-destroys-leaves-nothing", "alive"),
+    (Flaw::IgnoresHarness, "a-harness-killed-while-it-waits-for-a-grace-leaves-nothing", "alive"),
+    (
+        Flaw::NeedsJournal,
+        "tasks-run-without-a-state-folder-and-end-with-their-harness",
+        "cannot start a task",
+    ),
+    (Flaw::DiesWithThread, "a-harness-thread-that-ends-ends-no-task", "did not come up"),
+    (Flaw::NeedsItsHelper, "a-harness-goes-on-when-its-helpers-are-killed", "cannot start a task"),
+    (Flaw::NeedsItsHelper, "helpers-killed-before-their-harness-leave-nothing", "alive"),
+    (Flaw::NeedsItsHelper, "helpers-killed-with-their-harness-leave-nothing", "alive"),
+    (Flaw::SweepsNothing, "what-a-dead-harness-and-dead-helpers-left-is-swept", "alive"),
+    (Flaw::SweepsNothing, "sweeping-again-and-at-once-is-fine", "alive"),
+    (Flaw::SweepsNothing, "what-died-while-it-started-tasks-is-swept", ""),
+    (Flaw::SweepsTheLiving, "a-sweep-touches-nothing-of-a-living-harness", "nobody ended them"),
+    (Flaw::SweepsTheLiving, "a-sweep-touches-nothing-of-a-stopped-harness", "nobody ended them"),
+    (Flaw::SweepsTheLiving, "a-record-of-another-machine-is-kept", "was removed"),
+    (Flaw::SweepsTheLiving, "a-record-of-another-user-is-left-alone", "was removed"),
+    (Flaw::TrustsPids, "a-pid-that-was-given-to-another-is-never-signalled", "of no task was ended"),
+    (Flaw::TrustsPids, "a-record-of-another-boot-harms-nobody", "of no task was ended"),
+    (Flaw::RemovesDamaged, "a-damaged-record-is-kept-and-nothing-else-suffers", "was not kept"),
+    (Flaw::ForgetsToClose, "a-task-is-on-record-until-it-is-gone", "and on record are"),
+    (Flaw::DetachedDies, "a-detached-task-outlives-its-harness", "did not outlive"),
+    (
+        Flaw::ForgetsExits,
+        "a-detached-task-that-ended-is-recovered-with-its-exit",
+        "should be: exited with status 7",
+    ),
     (Flaw::HidesSurvivors, "what-cannot-be-ended-is-named-until-it-is-gone", "0 are named"),
     (Flaw::ForgetsForce, "who-ignores-the-request-is-ended-by-force", "no force was needed"),
     (Flaw::SignalsBareLeaderOnly, "a-stopped-member-hears-the-request", "did not hear"),
@@ -40,7 +75,12 @@ const FAULTS: &[(Flaw, &str, &str)] = &[
 
 /// Cases that the honest naive backend cannot pass: it knows one task at a time. It is too slow for storms
 /// besides, and leaves their zombies lying about until it is asked.
-const BEYOND_IT: [&str; 2] = ["tasks-do-not-disturb-one-another", "a-hundred-tasks-at-once-are-kept-apart"];
+const BEYOND_IT: [&str; 4] = [
+    "tasks-do-not-disturb-one-another",
+    "a-hundred-tasks-at-once-are-kept-apart",
+    "a-sweep-touches-nothing-of-a-living-harness",
+    "a-sweep-touches-nothing-of-a-stopped-harness",
+];
 
 fn make(name: &str) -> Result<Box<dyn Spawner>> {
     let known = FAULTS.iter().map(|(flaw, ..)| *flaw).chain([Flaw::None]);

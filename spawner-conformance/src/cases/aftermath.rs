@@ -18,10 +18,11 @@ pub(super) const SOON: Duration = Duration::from_secs(1);
 /// How soon where somebody who is stopped has to be noticed first; and what is no process may take as long.
 pub(super) const LATER: Duration = Duration::from_secs(3);
 
-/// Tasks as wild as a promise of this level allows, and how many of their processes tell that they are ready.
-const WILD: &[(&str, u64)] =
-    &[("well-behaved", 1), ("ignores-term", 2), ("stubborn-daemon", 1), ("subreaper", 2)];
-const TAME: &[(&str, u64)] = &[("well-behaved", 1), ("stopped", 2)];
+/// Tasks as wild as a promise of this level allows, how many of their processes tell that they are ready, and how
+/// many they have then.
+const WILD: &[(&str, u64, usize)] =
+    &[("well-behaved", 1, 1), ("ignores-term", 2, 2), ("stubborn-daemon", 1, 2), ("subreaper", 2, 2)];
+const TAME: &[(&str, u64, usize)] = &[("well-behaved", 1, 1), ("stopped", 2, 2)];
 
 /// A task of a harness, and the witness of it alone.
 pub(super) struct Own {
@@ -55,8 +56,9 @@ pub(super) async fn party(scene: &Scene, capability: Capability) -> Checked<Part
 pub(super) async fn party_of(scene: &Scene, capability: Capability, harness: Harness) -> Checked<Party> {
     let workloads = if level(scene, capability)? == Level::Guaranteed { WILD } else { TAME };
     let mut party = Party { harness, tasks: Vec::new() };
-    for (workload, count) in workloads {
-        party.spawn(scene, workload, *count).await?;
+    for &(workload, ready, alive) in workloads {
+        party.spawn(scene, workload, ready).await?;
+        party.settles(alive).await?;
     }
     Ok(party)
 }
@@ -70,6 +72,19 @@ impl Party {
         require!(own.witness.gone().is_err(), "a task is gone before anything befell it");
         self.tasks.push(Own { scene: own, record });
         Ok(&self.tasks[self.tasks.len() - 1])
+    }
+
+    /// Waits until the last task has just so many processes.
+    async fn settles(&self, alive: usize) -> Checked {
+        let give_up = Instant::now() + LATER;
+        loop {
+            let living = self.tasks.last().map_or(0, |task| task.scene.witness.living().len());
+            if living == alive {
+                return Ok(());
+            }
+            require!(Instant::now() < give_up, "a task has {living} processes, and should have {alive}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     /// How many processes the tasks have.

@@ -136,17 +136,17 @@ impl Drop for Innocent {
     }
 }
 
-/// What is on record of a task, taken while it ran; its harness is dead now and nothing of it is left.
+/// What is on record of a task, taken while it ran; nothing of its harness and of it is left now.
 async fn record_of_the_dead(scene: &Scene) -> Checked<(PathBuf, serde_json::Value, String)> {
-    level(scene, Capability::EndWithHarness)?;
     let mut party = party(scene, Capability::Sweep).await?;
     let groups = party.groups();
     let page = page(scene, party.tasks[0].record.id)?;
     let text = std::fs::read_to_string(&page)?;
     let (first, notes) = text.split_once('\n').ok_or("the record has no first line".to_owned())?;
     let opening = serde_json::from_str(first).map_err(|error| error.to_string())?;
-    party.harness.kill()?;
-    party.nothing_left(scene, &groups, SOON).await?;
+    party.kill_with(Harness::all_helpers)?;
+    swept(scene, &party.tasks).await?;
+    party.no_traces(scene, &groups).await?;
     Ok((page, opening, notes.to_owned()))
 }
 
@@ -220,7 +220,6 @@ async fn elsewhere(scene: Arc<Scene>) -> Checked {
 }
 
 async fn damaged(scene: Arc<Scene>) -> Checked {
-    level(&scene, Capability::EndWithHarness)?;
     let mut party = party(&scene, Capability::Sweep).await?;
     let groups = party.groups();
     let whole = std::fs::read(page(&scene, party.tasks[0].record.id)?)?;

@@ -196,9 +196,26 @@ impl Harness {
 
     /// What was started by it, by helpers of it or by tasks of it, wherever that is by now, and is alive.
     pub(crate) fn remains(&self) -> Vec<u32> {
-        let mut remains = crate::witness::marked(&self.mark);
+        let mut remains = Herd::marked(&self.mark).pids();
         remains.retain(|&pid| pid != self.pid());
         remains
+    }
+}
+
+/// Ends what helpers of a scene's harnesses are there, so that a failed case leaves nothing running. Those that
+/// are on their way out are let go.
+pub(crate) async fn end_remains(scene: &Scene) -> std::io::Result<()> {
+    let mark = format!("{MARK}={}", scene.witness.token());
+    let patience = std::time::Instant::now() + Duration::from_secs(1);
+    loop {
+        let left = Herd::marked(&mark);
+        if left.is_empty() {
+            return Ok(());
+        }
+        if std::time::Instant::now() > patience {
+            return left.signal(Signal::KILL);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

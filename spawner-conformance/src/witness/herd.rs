@@ -43,6 +43,20 @@ impl Herd {
         Self::of(all().iter().filter(|kin| kin.session == leader).map(|kin| kin.pid), look::is_alive)
     }
 
+    /// What is alive and has the variable `mark` (`NAME=VALUE`) in the environment that it was started with.
+    pub(crate) fn marked(mark: &str) -> Self {
+        let has = |pid: &u32| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|&byte| byte == 0).any(|one| one == mark.as_bytes())
+        };
+        Self::of(look::entries(Path::new("/proc")).into_iter().filter(has), look::is_alive)
+    }
+
+    /// What is alive in a control group.
+    pub(crate) fn members(group: &Path) -> Self {
+        Self::of(look::members(group).into_iter().map(|living| living.pid), look::is_alive)
+    }
+
     fn of(pids: impl Iterator<Item = u32>, wanted: fn(u32) -> bool) -> Self {
         let open = |pid: u32| {
             let handle = pidfd_open(Pid::from_raw(pid.cast_signed())?, PidfdFlags::empty()).ok()?;
@@ -86,16 +100,6 @@ fn all() -> Vec<Kin> {
         Some(Kin { pid, parent, session })
     };
     look::entries(Path::new("/proc")).into_iter().filter_map(read).collect()
-}
-
-/// The living processes that have the variable `mark` (`NAME=VALUE`) in the environment that they were
-/// started with.
-pub(crate) fn marked(mark: &str) -> Vec<u32> {
-    let has = |pid: &u32| {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|&byte| byte == 0).any(|one| one == mark.as_bytes()) && look::is_alive(*pid)
-    };
-    look::entries(Path::new("/proc")).into_iter().filter(has).collect()
 }
 
 /// The control groups, in every hierarchy, that these processes are in and this one is not.

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
+use super::Herd;
 use crate::host;
 
 /// Dropped, it is removed where that can be.
@@ -59,6 +62,13 @@ impl MemoryJail {
 
 impl Drop for MemoryJail {
     fn drop(&mut self) {
+        if !self.0.exists() {
+            return;
+        }
+        // What a failed case has left in it.
+        if let Err(error) = Herd::members(&self.0).signal(Signal::KILL) {
+            eprintln!("cannot end what is in {}: {error}", self.0.display());
+        }
         if let Err(why) = self.remove() {
             eprintln!("{why}");
         }

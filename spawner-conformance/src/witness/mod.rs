@@ -19,7 +19,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::mischief;
 
-pub(crate) use herd::{Herd, groups_of, marked};
+pub(crate) use herd::{Herd, groups_of};
 pub(crate) use jail::Jail;
 pub use look::Living;
 pub(crate) use memory::MemoryJail;

@@ -4,21 +4,24 @@
 //! That is honest and slow; each [`Flaw`] takes away a piece of the honesty.
 
 mod rungs;
+mod sweep;
 mod tree;
 
 use std::collections::HashMap;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use spawner_core::journal::Page;
 use spawner_core::ladder::Progress;
 use spawner_core::spawner::Check;
 use spawner_core::{
     Admitted, Capabilities, CleanupOutcome, Error, ErrorKind, Exit, Input, Journal, Mechanism, Output,
-    Result, Rungs, Spawner, Support, Task, TaskId, TaskRecord, TaskSpec, TaskState, TaskStreams,
+    ProcessIdentity, Result, Rungs, Spawner, Support, Task, TaskId, TaskRecord, TaskSpec, TaskState,
+    TaskStreams,
 };
 use tokio::time::Instant;
 
@@ -49,17 +52,28 @@ pub(crate) enum Flaw {
     HidesSurvivors,
     ForgetsForce,
     SignalsBareLeaderOnly,
+    NeedsItsHelper,
+    NeedsJournal,
+    SweepsNothing,
+    SweepsTheLiving,
+    TrustsPids,
+    RemovesDamaged,
+    ForgetsToClose,
+    DetachedDies,
+    ForgetsExits,
 }
 
 pub(crate) struct Naive {
     flaw: Flaw,
     capabilities: Capabilities,
     journal: Journal,
+    helper: Option<Mutex<Child>>,
     tasks: Mutex<HashMap<TaskId, Arc<State>>>,
 }
 
 pub(crate) struct State {
     leader: Pid,
+    page: Option<Page>,
     exit: Mutex<Option<(Exit, Instant)>>,
     waited: Mutex<bool>,
     progress: Arc<tokio::sync::Mutex<Progress>>,
@@ -72,7 +86,7 @@ impl Naive {
         let yes = || Support::guaranteed("a loop over /proc");
         let no = || Support::unsupported("it is naive");
         let wild = if flaw == Flaw::WalksOnce { yes() } else { Support::best_effort("a loop", "it is slow") };
-        let harness = if flaw == Flaw::IgnoresHarness { yes() } else { no() };
+        let claimed = |flaws: &[Flaw]| if flaws.contains(&flaw) { yes() } else { no() };
         let capabilities = Capabilities {
             end_everything: yes(),
             prove_clean: yes(),
@@ -81,10 +95,10 @@ impl Naive {
             ask_first: yes(),
             end_fork_storm: wild,
             end_other_users: yes(),
-            end_with_harness: harness,
-            outlive_helpers: Support::unsupported("it has no helpers"),
-            sweep: Support::unsupported("it keeps no journal"),
-            detach: Support::unsupported("it keeps no journal"),
+            end_with_harness: claimed(&[Flaw::IgnoresHarness, Flaw::NeedsItsHelper, Flaw::NeedsJournal]),
+            outlive_helpers: claimed(&[Flaw::NeedsItsHelper]),
+            sweep: Support::best_effort("the mark in the environment", "who clears it is not found"),
+            detach: claimed(&[Flaw::DetachedDies, Flaw::ForgetsExits]),
             exact_exit: yes(),
             stream_output: no(),
             terminal: no(),
@@ -95,13 +109,38 @@ impl Naive {
             usage: no(),
             unchanged_view: yes(),
         };
-        Ok(Self { flaw, capabilities, journal: Journal::none(), tasks: Mutex::default() })
+        let helper = if flaw == Flaw::NeedsItsHelper {
+            let helper = Command::new("sleep").arg("60").stdout(Stdio::null()).spawn();
+            Some(Mutex::new(helper.map_err(|error| Error::io("start", "a helper", error))?))
+        } else {
+            None
+        };
+        Ok(Self { flaw, capabilities, journal: Journal::locate(), helper, tasks: Mutex::default() })
     }
 
     fn find(&self, task: &Task) -> Result<Arc<State>> {
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let unknown = || Error::new(ErrorKind::UnknownTask, "find the task", task.id().to_string());
         tasks.get(&task.id()).cloned().ok_or_else(unknown)
+    }
+
+    fn insert(&self, id: TaskId, leader: Pid, page: Option<Page>) {
+        let (exit, waited, progress) = (Mutex::default(), Mutex::default(), Arc::default());
+        let state = Arc::new(State { leader, page, exit, waited, progress });
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(id, state);
+    }
+
+    /// Whether what it cannot do without is there.
+    fn helped(&self) -> Result<()> {
+        let Some(helper) = &self.helper else { return Ok(()) };
+        let ended = helper.lock().unwrap_or_else(PoisonError::into_inner).try_wait();
+        match ended {
+            Ok(None) => Ok(()),
+            ended => {
+                let why = format!("the helper has ended: {ended:?}");
+                Err(Error::new(ErrorKind::Unavailable, "start the task", "").because(why))
+            }
+        }
     }
 
     fn command(&self, spec: &TaskSpec, id: TaskId) -> Result<Command> {
@@ -142,7 +181,7 @@ impl Naive {
         let flaw = self.flaw;
         let spoil = move || {
             match flaw {
-                Flaw::DiesWithThread => {
+                Flaw::DiesWithThread | Flaw::DetachedDies => {
                     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
                 }
                 Flaw::LeaksDescriptors => {
@@ -165,7 +204,9 @@ impl State {
             && let Ok(Some((_, status))) = waitpid(Some(self.leader), WaitOptions::NOHANG)
         {
             let mixed = flaw == Flaw::MixesUpExits;
+            let forgotten = flaw == Flaw::ForgetsExits;
             let ended = match (status.exit_status(), status.terminating_signal()) {
+                (Some(_), _) if forgotten => Exit::Exited { code: 0 },
                 (Some(code), _) => Exit::Exited { code: if mixed && code == 7 { 8 } else { code } },
                 (None, Some(signal)) if mixed => Exit::Exited { code: 128 + signal },
                 (None, Some(signal)) => Exit::Signalled { signal, core: false },
@@ -193,10 +234,22 @@ impl Spawner for Naive {
 
     async fn recover_task(&self, record: &TaskRecord) -> Result<Task> {
         let task = Task::new(record.clone());
+        let account = self.journal.find(record.id)?;
+        let leader = record.leader.as_ref().and_then(|leader| Pid::from_raw(leader.pid.cast_signed()));
+        if let (Some(account), Some(leader)) = (account, leader)
+            && self.find(&task).is_err()
+        {
+            self.insert(record.id, leader, Some(account.page));
+        }
         self.find(&task).map(|_| task)
     }
 
     async fn unrecorded(&self) -> Vec<TaskRecord> {
+        Vec::new()
+    }
+
+    async fn sweep(&self) -> Vec<CleanupOutcome> {
+        sweep::sweep(self.flaw, &self.journal);
         Vec::new()
     }
 
@@ -210,12 +263,23 @@ impl Spawner for Naive {
 
     async fn start_task(&self, spec: Admitted<'_>) -> Result<Task> {
         let id = TaskId::random();
+        self.helped()?;
         if let Some(cwd) = spec.cwd.as_ref().filter(|cwd| !cwd.is_dir()) {
             return Err(Error::new(ErrorKind::Io, "enter the working directory", cwd.display().to_string()));
         }
         let mut command = self.command(&spec, id)?;
         self.spoil(&mut command);
+        let record =
+            TaskRecord { mechanisms: vec![Mechanism::Subreaper], ..TaskRecord::of(id, "naive", &spec) };
+        // Where it cannot be written, the task runs all the same.
+        let page = match self.journal.open("naive", &record, serde_json::Value::Null) {
+            Err(error) if self.flaw == Flaw::NeedsJournal => return Err(error),
+            opened => opened.ok(),
+        };
         let started = command.spawn().map_err(|error| {
+            if let Some(Err(error)) = page.as_ref().map(Page::close) {
+                eprintln!("naive: {error}");
+            }
             let kind = match error.kind() {
                 std::io::ErrorKind::NotFound => ErrorKind::ProgramNotFound,
                 _ if error.raw_os_error() == Some(libc::E2BIG) => ErrorKind::InvalidSpec,
@@ -224,13 +288,9 @@ impl Spawner for Naive {
             Error::new(kind, "execute", spec.argv[0].to_string_lossy()).because(error)
         })?;
         let leader = Pid::from_child(&started);
-        let state =
-            State { leader, exit: Mutex::default(), waited: Mutex::default(), progress: Arc::default() };
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(state));
-        Ok(Task::new(TaskRecord {
-            mechanisms: vec![Mechanism::Subreaper],
-            ..TaskRecord::of(id, "naive", &spec)
-        }))
+        self.insert(id, leader, page);
+        let leader = ProcessIdentity::of(leader.as_raw_nonzero().get().cast_unsigned());
+        Ok(Task::new(TaskRecord { leader, ..record }))
     }
 
     async fn spawn_task(&self, spec: &TaskSpec) -> Result<Task> {

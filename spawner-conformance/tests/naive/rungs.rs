@@ -179,6 +179,12 @@ impl Rungs for NaiveRungs {
     }
 
     async fn release(&mut self) -> Vec<Resource> {
+        if self.flaw != Flaw::ForgetsToClose
+            && let Some(page) = &self.state.page
+            && let Err(error) = page.close()
+        {
+            eprintln!("naive: cannot close a record: {error}");
+        }
         Vec::new()
     }
 }
