@@ -33,6 +33,11 @@ macro_rules! backends {
                 match self { $( #[$gate] Self::$variant => $name, )* }
             }
 
+            /// The kind of this name, where it is built in.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.name() == name)
+            }
+
             /// What backends of this kind promise, mechanism by mechanism, the strongest first.
             pub fn promises(self) -> Vec<Promise> {
                 match self { $( #[$gate] Self::$variant => {
@@ -237,6 +242,18 @@ impl Backends {
         let mut settings = settings.clone();
         settings.choose_mechanism(mechanism)?;
         settings.open(name)
+    }
+
+    /// Opens a backend of this kind, to find again what another of it started: the configured one of that
+    /// name, else another of the kind, else one about which nothing is said.
+    pub fn open_kind(&self, kind: Kind, name: Option<&str>) -> Result<Backend> {
+        let of_kind = |name: &&str| self.named.get(*name).is_some_and(|settings| settings.kind() == kind);
+        let mut candidates =
+            name.into_iter().chain([self.default.as_str()]).chain(self.named.keys().map(String::as_str));
+        match candidates.find(of_kind) {
+            Some(name) => self.open(Some(name)),
+            None => kind.settings().open(kind.name()),
+        }
     }
 
     /// Who promises `capability` at this level or above, on a host that gives all that is needed: names of

@@ -35,18 +35,20 @@ fn as_ordinary(script: &str) -> Ran {
     let folder = folder();
     let program = folder.path().join("spawner");
     std::fs::copy(env!("CARGO_BIN_EXE_spawner"), &program).unwrap();
-    for path in [folder.path(), &program] {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let state = folder.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    for (path, mode) in [(folder.path(), 0o755), (&program, 0o755), (&state, 0o777)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
     let mut command = if is_root() { plain("setpriv") } else { plain("bash") };
     if is_root() {
         command.args(["--reuid", ORDINARY, "--regid", ORDINARY, "--clear-groups", "bash"]);
     }
-    finish(command.env("S", &program).current_dir("/").args(["-c", script]))
+    finish(command.env("S", &program).env("SPAWNER_STATE_DIR", &state).current_dir("/").args(["-c", script]))
 }
 
 fn plain(program: &str) -> Command {
-    let mut command = Command::new(program);
+    let mut command = common::other(program);
     command.env("S", env!("CARGO_BIN_EXE_spawner")).env("XDG_CONFIG_HOME", "/nonexistent");
     command.env_remove("SPAWNER_CONFIG").stdin(std::process::Stdio::null());
     command

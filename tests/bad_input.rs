@@ -144,7 +144,7 @@ fn a_disk_that_is_full_is_told_and_nothing_lies_about() {
         "mount -t tmpfs -o size=4k none {shown} && {{ cat /dev/zero > {shown}/filler; \
          {program} run --report {shown}/r --report-format json -- true; echo status $?; ls -A {shown}; }}"
     );
-    let ran = finish(Command::new("unshare").args(["-rm", "sh", "-c", &script]));
+    let ran = finish(common::other("unshare").args(["-rm", "sh", "-c", &script]));
     assert!(ran.stderr.contains("write the report") && ran.stderr.contains("the disk is full"), "{ran:?}");
     assert_eq!(ran.stdout, "status 125\nfiller\n", "{ran:?}");
 }
@@ -190,7 +190,7 @@ fn no_descriptors_left_is_an_error_that_says_so() {
             "ulimit -n {limit}; exec {} run --timeout 50ms -- sleep {mark}",
             env!("CARGO_BIN_EXE_spawner")
         );
-        let ran = finish(Command::new("sh").args(["-c", &script]));
+        let ran = finish(common::other("sh").args(["-c", &script]));
         assert!(ran.status == 124 || ran.status == 125, "with {limit} descriptors: {ran:?}");
         if ran.status == 125 {
             failed(&ran, 125, &["ulimit -n"]);
@@ -202,11 +202,11 @@ fn no_descriptors_left_is_an_error_that_says_so() {
 #[test]
 fn a_reader_of_our_output_that_goes_away_is_no_panic() {
     let script = format!("{} capabilities | head -n 1", env!("CARGO_BIN_EXE_spawner"));
-    let ran = finish(Command::new("bash").args(["-c", &script]));
+    let ran = finish(common::other("bash").args(["-c", &script]));
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
     for arguments in ["capabilities", "schema", "completions bash", "doctor", "--help"] {
         let script = format!("{} {arguments} | true; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_spawner"));
-        let ran = finish(Command::new("bash").args(["-c", &script]));
+        let ran = finish(common::other("bash").args(["-c", &script]));
         assert!(["0\n", "141\n"].contains(&ran.stdout.as_str()), "{arguments}: {ran:?}");
         assert_eq!(ran.stderr, "", "{arguments}");
     }

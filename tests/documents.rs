@@ -41,7 +41,7 @@ fn a_probe_asks_this_hosts_backend() {
 
 #[test]
 fn every_schema_is_printed() {
-    for document in ["report", "capabilities", "task", "doctor", "conformance"] {
+    for document in ["report", "capabilities", "task", "doctor", "conformance", "ps", "sweep"] {
         let ran = spawner(["schema", document]);
         let schema: Value = serde_json::from_str(&ran.stdout).unwrap();
         assert_eq!(schema["type"], "object", "{document}");
@@ -55,7 +55,7 @@ fn the_doctor_says_what_there_is() {
     assert_eq!(ran.status, 0, "{ran:?}");
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
     let findings = document["findings"].as_array().unwrap();
-    for name in ["kernel", "user", "open files", "terminal"] {
+    for name in ["kernel", "user", "open files", "terminal", "state folder"] {
         assert!(findings.iter().any(|finding| finding["name"] == name), "{name}");
     }
     for finding in findings {
@@ -70,6 +70,11 @@ fn the_doctor_says_what_there_is() {
 fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let ran = spawner(["completions", shell]);
-        assert!(ran.stdout.contains("conformance") && ran.stdout.contains("on-leak"), "{shell}");
+        assert!(
+            ran.stdout.contains("conformance")
+                && ran.stdout.contains("on-leak")
+                && ran.stdout.contains("sweep"),
+            "{shell}"
+        );
     }
 }

@@ -111,7 +111,7 @@ fn devices_and_open_files_are_written_as_they_are() {
         env!("CARGO_BIN_EXE_spawner"),
         log.display(),
     );
-    let ran = common::finish(std::process::Command::new("bash").args(["-c", &script]));
+    let ran = common::finish(common::other("bash").args(["-c", &script]));
     assert_eq!(ran.status, 0, "{ran:?}");
     assert!(std::fs::read_to_string(&log).unwrap().starts_with("one\ntask: "));
 }

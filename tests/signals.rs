@@ -11,7 +11,9 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Starts a task, waits until its `sleep` is there, and sends the program these signals.
 fn signalled(options: &[&str], script: &str, signals: &[Signal]) -> Ran {
     let mark = mark();
-    let script = script.replace("MARK", &mark);
+    let folder = common::folder();
+    let asked = folder.path().join("asked");
+    let script = script.replace("MARK", &mark).replace("ASKED", asked.to_str().unwrap());
     let mut command = command();
     command.arg("run").args(options).args(["--", "sh", "-c", &script]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -23,21 +25,14 @@ fn signalled(options: &[&str], script: &str, signals: &[Signal]) -> Ran {
     for &signal in signals {
         kill_process(pid, signal).unwrap();
         if signals.len() > 1 {
-            // A second signal that arrives before the first was taken would be the same one.
-            let seen = || Some(()).filter(|()| pending(pid).is_none_or(|pending| pending == 0));
-            eventually(seen).expect("the signal is taken");
+            // A second signal that arrives before the first was heeded would be the same wish.
+            eventually(|| Some(()).filter(|()| asked.exists())).expect("the task is asked");
         }
     }
     let ran = collect(child, began);
     let gone = || Some(()).filter(|()| alive(&mark).is_empty());
     eventually(gone).expect("nothing of the task is left");
     ran
-}
-
-fn pending(pid: Pid) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"))?;
-    u64::from_str_radix(line.trim(), 16).ok()
 }
 
 #[test]
@@ -57,7 +52,7 @@ fn a_task_that_ends_well_when_asked_has_its_own_status() {
 
 #[test]
 fn a_second_signal_skips_the_grace() {
-    let script = "trap '' TERM; sleep MARK & wait; wait; sleep MARK";
+    let script = "trap 'touch ASKED' TERM; while :; do sleep MARK & wait; done";
     let ran = signalled(&["--grace", "1h"], script, &[Signal::TERM, Signal::INT]);
     assert_eq!(ran.status, 137, "{ran:?}");
 }
@@ -75,7 +70,7 @@ fn a_signal_that_our_parent_ignores_stays_ignored() {
     let mark = mark();
     let script =
         format!("trap '' HUP; exec {} run -- sh -c 'sleep {mark} & wait'", env!("CARGO_BIN_EXE_spawner"));
-    let mut shell = std::process::Command::new("sh");
+    let mut shell = common::other("sh");
     shell.args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = shell.spawn().unwrap();
     let began = Instant::now();

@@ -25,7 +25,7 @@ impl Screen {
     }
 
     fn tmux(&self, arguments: &[&str]) -> Option<String> {
-        let mut tmux = Command::new("tmux");
+        let mut tmux = common::other("tmux");
         tmux.arg("-S").arg(self.folder.path().join("socket")).args(["-f", "/dev/null"]).args(arguments);
         tmux.env_remove("TMUX").env("TERM", "xterm");
         let output = tmux.output().ok().filter(|output| output.status.success())?;
@@ -106,6 +106,12 @@ fn the_task_learns_of_a_new_size() {
     screen.is_restored();
 }
 
+/// The letter of a process's state (proc_pid_stat(5)).
+fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
 #[test]
 fn control_c_goes_to_the_task_and_control_z_to_its_jobs() {
     let screen = Screen::open();
@@ -117,6 +123,9 @@ fn control_c_goes_to_the_task_and_control_z_to_its_jobs() {
     screen.keys(&["C-z"]);
     screen.shows("[1]+  Stopped");
     screen.line("fg");
+    // Before it goes on, the keys are the shell's.
+    let runs = || alive(&mark).into_iter().find(|pid| state(*pid) == Some('S'));
+    eventually(runs).expect("the sleep goes on");
     screen.keys(&["C-c"]);
     eventually(|| Some(()).filter(|()| alive(&mark).is_empty())).expect("Ctrl-C ends the sleep");
     screen.line("clear; echo still here");

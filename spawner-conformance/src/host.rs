@@ -13,6 +13,8 @@ pub enum Need {
     CgroupV2,
     /// The version 1 freezer, and root.
     FreezerV1,
+    /// A control group in which memory can be limited.
+    MemoryGroup,
     /// Pid namespaces, through a user namespace where not root.
     PidNamespaces,
     /// That `/proc` shows this user's processes which are not dumpable, for the witness to see them.
@@ -37,6 +39,7 @@ impl Need {
             }
             Self::FreezerV1 if !is_root() => Err("needs root".into()),
             Self::FreezerV1 => group_of("freezer").map(drop).ok_or("the v1 freezer is not mounted".into()),
+            Self::MemoryGroup => writable(&memory_group().ok_or("no memory controller is mounted")?),
             Self::PidNamespaces => pid_namespaces(),
             Self::OpenProc => open_proc(),
             Self::Program(name) => {
@@ -124,12 +127,37 @@ pub(crate) fn group_of(controller: &str) -> Option<PathBuf> {
 
 /// This process's group where the number of processes can be bounded.
 pub(crate) fn pids_group() -> Option<PathBuf> {
+    group_with("pids")
+}
+
+/// This process's group where memory can be bounded.
+pub(crate) fn memory_group() -> Option<PathBuf> {
+    group_with("memory")
+}
+
+fn group_with(controller: &str) -> Option<PathBuf> {
     let v2 = || {
         let own = cgroup2()?.own;
         let delegated = std::fs::read_to_string(own.join("cgroup.subtree_control")).ok()?;
-        delegated.split_whitespace().any(|name| name == "pids").then_some(own)
+        delegated.split_whitespace().any(|name| name == controller).then_some(own)
     };
-    group_of("pids").or_else(v2)
+    group_of(controller).or_else(v2)
+}
+
+/// The control groups of a process (`self`, or a pid), in every hierarchy that is mounted.
+pub(crate) fn groups(process: &str) -> Vec<PathBuf> {
+    let table = std::fs::read_to_string(format!("/proc/{process}/cgroup")).unwrap_or_default();
+    let group = |line: &str| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let mount = match controllers.split(',').next()? {
+            "" => mount(|kind, _| kind == "cgroup2"),
+            first => {
+                mount(|kind, options| kind == "cgroup" && options.split(',').any(|option| option == first))
+            }
+        }?;
+        Some(mount.join(path.strip_prefix('/')?))
+    };
+    table.lines().filter_map(group).collect()
 }
 
 /// The first mount whose file system type and super options are the right ones (see proc_pid_mountinfo(5)).

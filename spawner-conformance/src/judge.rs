@@ -18,6 +18,17 @@ const BUSY: Duration = Duration::from_secs(2);
 
 /// Asserts that an outcome says what is: no false clean, no false dirty, nothing promised and not kept.
 pub(crate) fn outcome(scene: &Scene, outcome: &CleanupOutcome, teardown: &Teardown) -> Checked {
+    truth(scene, outcome)?;
+    if scene.must_be_clean() {
+        require!(outcome.is_clean(), "guaranteed, and yet not clean but {}: {outcome}", outcome.verdict());
+    }
+    let allowed = teardown.linger + teardown.grace + teardown.deadline + Teardown::SLACK + BUSY;
+    require!(outcome.elapsed() <= allowed, "it took {:?}, longer than its deadlines", outcome.elapsed());
+    Ok(())
+}
+
+/// Asserts that an outcome says what is, whatever was promised: of tasks too whose helpers were killed.
+pub(crate) fn truth(scene: &Scene, outcome: &CleanupOutcome) -> Checked {
     let gone = scene.witness.gone();
     let storm = scene.proves.contains(&Capability::EndForkStorm);
     if outcome.is_clean()
@@ -35,9 +46,6 @@ pub(crate) fn outcome(scene: &Scene, outcome: &CleanupOutcome, teardown: &Teardo
             require!(there, "false dirty: it is gone, and yet named: {leftover}");
         }
     }
-    if scene.must_be_clean() {
-        require!(outcome.is_clean(), "guaranteed, and yet not clean but {}: {outcome}", outcome.verdict());
-    }
     if scene.level(Capability::ProveClean) == Level::Unsupported {
         require!(!outcome.is_clean(), "the backend says that it proves nothing, and then that it is clean");
     }
@@ -46,8 +54,6 @@ pub(crate) fn outcome(scene: &Scene, outcome: &CleanupOutcome, teardown: &Teardo
         let named = storm || !scene.guaranteed(Capability::NameLeftovers) || unnamed.is_empty();
         require!(named, "leftovers are not named: {unnamed:?}, and the witness sees {alive}; {outcome}");
     }
-    let allowed = teardown.linger + teardown.grace + teardown.deadline + Teardown::SLACK + BUSY;
-    require!(outcome.elapsed() <= allowed, "it took {:?}, longer than its deadlines", outcome.elapsed());
     require!(!outcome.mechanisms().is_empty(), "the outcome names no mechanism: {outcome}");
     let (listed, total) = (outcome.left_behind().len(), outcome.left_behind_total());
     require!(listed == total.min(listed.max(Evidence::LISTED)), "{listed} of {total} left behind are listed");
@@ -67,7 +73,7 @@ fn unnamed(scene: &Scene, outcome: &CleanupOutcome) -> Vec<u32> {
 fn is_there(kind: ResourceKind, id: &str) -> bool {
     match kind {
         ResourceKind::Process => id.parse().is_ok_and(Witness::is_alive),
-        ResourceKind::Cgroup | ResourceKind::Folder => std::path::Path::new(id).exists(),
+        ResourceKind::Cgroup | ResourceKind::Folder | ResourceKind::File => std::path::Path::new(id).exists(),
         // Nothing that this witness can see.
         ResourceKind::Container | ResourceKind::Volume | ResourceKind::Task => true,
     }

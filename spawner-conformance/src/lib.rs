@@ -20,6 +20,7 @@ mod judge;
 mod mischief;
 mod runner;
 mod scene;
+mod state;
 mod witness;
 
 pub use case::Case;

@@ -11,6 +11,7 @@ use crate::document::{CaseResult, Results, Status};
 use crate::enrolment::Enrolment;
 use crate::host;
 use crate::scene::Scene;
+use crate::state::StateFolder;
 use crate::witness::Jail;
 
 /// What to run.
@@ -62,6 +63,7 @@ pub fn run(enrolment: &Enrolment, options: &Options, observer: &mut dyn Observer
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Error::io("start", "the suite's runtime", error))?;
     {
+        let _state = StateFolder::set().map_err(|error| Error::io("make", "a state folder", error))?;
         let _inside = runtime.enter();
         let spawner = enrolment.make()?;
         let check = runtime.block_on(spawner.check())?;
@@ -112,6 +114,7 @@ fn one(runtime: &tokio::runtime::Runtime, enrolment: &Enrolment, case: &'static 
     for need in case.needs {
         need.met().map_err(NotPassed::Skipped)?;
     }
+    let _state = StateFolder::set()?;
     let spawner = {
         let _inside = runtime.enter();
         enrolment.make()?

@@ -14,6 +14,7 @@ use crate::case::{Checked, NotPassed, require};
 use crate::enrolment::Enrolment;
 use crate::judge;
 use crate::mischief;
+use crate::state::{self, StateFolder};
 use crate::witness::Witness;
 
 /// How long a workload may take to be where it should be.
@@ -27,6 +28,7 @@ pub(crate) struct Scene {
     pub(crate) witness: Witness,
     pub(crate) proves: &'static [Capability],
     folder: tempfile::TempDir,
+    state: PathBuf,
     program: PathBuf,
 }
 
@@ -39,7 +41,23 @@ impl Scene {
         let folder = tempfile::Builder::new().prefix("spawner-scene-").tempdir()?;
         let token = spawner_core::TaskId::random();
         let witness = Witness::new(folder.path().join("lock"), format!("scene-{token}"));
-        Ok(Self { spawner, enrolment, witness, proves, folder, program: std::env::current_exe()? })
+        let (state, program) = (StateFolder::current(), std::env::current_exe()?);
+        Ok(Self { spawner, enrolment, witness, proves, folder, state, program })
+    }
+
+    /// A stage with the same spawner and a witness of its own, for one task among several.
+    pub(crate) fn another(&self) -> std::io::Result<Self> {
+        Self::set(Arc::clone(&self.spawner), self.enrolment.clone(), self.proves)
+    }
+
+    /// The folder in which the backends of this case, here and in harnesses, keep their state.
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The names of the files in that folder.
+    pub(crate) fn on_record(&self) -> Vec<String> {
+        state::files(&self.state)
     }
 
     /// The same stage and witness for another instance of the backend.

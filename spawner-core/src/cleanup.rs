@@ -123,6 +123,8 @@ pub enum ResourceKind {
     Cgroup,
     /// A folder that was made for the task.
     Folder,
+    /// A file that was made for the task: its record, its kept output.
+    File,
     /// A container.
     Container,
     /// A volume of a container.
@@ -138,6 +140,7 @@ impl ResourceKind {
             Self::Process => "process",
             Self::Cgroup => "cgroup",
             Self::Folder => "folder",
+            Self::File => "file",
             Self::Container => "container",
             Self::Volume => "volume",
             Self::Task => "task",

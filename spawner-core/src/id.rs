@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -113,8 +114,17 @@ impl ProcessIdentity {
 
     /// This process.
     pub fn own() -> Self {
+        // A fork is another process, so what is known is looked at again.
+        static OWN: Mutex<Option<ProcessIdentity>> = Mutex::new(None);
         let pid = std::process::id();
-        Self::of(pid).unwrap_or(Self { boot_id: Self::boot(), pid, start_time: 0 })
+        let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+        match own.as_ref() {
+            Some(known) if known.pid == pid => known.clone(),
+            _ => {
+                let found = Self::of(pid).unwrap_or(Self { boot_id: Self::boot(), pid, start_time: 0 });
+                own.insert(found).clone()
+            }
+        }
     }
 
     /// Whether it runs, be it stopped; a process that got its pid later is another one.
@@ -123,7 +133,7 @@ impl ProcessIdentity {
     }
 
     /// The kernel's id of this boot; empty where the platform has none.
-    pub(crate) fn boot() -> String {
+    pub fn boot() -> String {
         #[cfg(target_os = "linux")]
         {
             use std::sync::OnceLock;

@@ -12,7 +12,8 @@ pub struct Leftover<'a> {
 }
 
 impl<'a> Leftover<'a> {
-    pub(crate) fn new(backend: &'a str, resource: &'a Resource) -> Self {
+    /// The message that `backend` has about `resource`.
+    pub fn new(backend: &'a str, resource: &'a Resource) -> Self {
         Self { backend, resource }
     }
 

@@ -136,7 +136,8 @@ impl ExitPart {
 }
 
 impl CleanupPart {
-    fn new(outcome: &CleanupOutcome) -> Self {
+    /// The part about this outcome.
+    pub fn new(outcome: &CleanupOutcome) -> Self {
         let leftovers = outcome.resources().iter().filter(|resource| resource.fate.is_leftover());
         let others = outcome.resources().iter().filter(|resource| !resource.fate.is_leftover());
         Self {

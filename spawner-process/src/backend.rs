@@ -2,18 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use spawner_core::journal::Page;
 use spawner_core::start::Ledger;
 use spawner_core::{
     Admitted, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Evidence, Exit, Journal,
-    ProcessIdentity, Result, Rungs, Spawner, StartGuard, Task, TaskId, TaskRecord, TaskSpec, TaskState,
-    TaskStreams, Teardown,
+    ProcessIdentity, Result, Rungs, Spawner, Task, TaskId, TaskRecord, TaskState, TaskStreams,
 };
+use tokio::sync::oneshot;
 
 use crate::cgroup::Limiters;
 use crate::config::ProcessConfig;
@@ -21,15 +21,11 @@ use crate::harness::keeper_link::KeeperLink;
 use crate::harness::keepers::Keepers;
 use crate::harness::live::Live;
 use crate::harness::rungs::ProcessRungs;
-use crate::harness::stdio::{self, Ends};
+use crate::harness::stdio::Ends;
 use crate::harness::streams;
-use crate::obstacle;
 use crate::probe;
-use crate::words::{Order, Reply, SetUp, Start, Started};
-use spawner_core::proc;
-
-/// The variable by which a task's processes are found when nothing else knows them any more.
-pub(crate) const MARK: &str = "SPAWNER_TASK_ID";
+use crate::remains::Remains;
+use crate::words::{Order, Reply, SetUp, Started};
 
 /// Starts tasks on this machine.
 ///
@@ -38,23 +34,30 @@ pub(crate) const MARK: &str = "SPAWNER_TASK_ID";
 /// waits until that is done.
 #[derive(Debug)]
 pub struct ProcessSpawner {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    name: String,
-    set_up: SetUp,
+    pub(crate) name: String,
+    pub(crate) set_up: SetUp,
     /// Found out when somebody asks: most tasks have no limits.
     limiters: OnceLock<Limiters>,
     capabilities: OnceLock<Capabilities>,
     pub(crate) keepers: Keepers,
     tasks: Mutex<HashMap<TaskId, Arc<Live>>>,
-    ledger: Ledger,
-    journal: Journal,
-    boot_id: String,
+    /// What was found on no record, until somebody recovers it.
+    pub(crate) strays: Mutex<HashMap<TaskId, Remains>>,
+    pub(crate) config: ProcessConfig,
+    /// Whether this backend has looked for what dead harnesses left.
+    pub(crate) swept: std::sync::Once,
+    /// Ends when that is done, where there was anything.
+    pub(crate) sweeping: Mutex<Option<oneshot::Receiver<()>>>,
+    pub(crate) ledger: Ledger,
+    pub(crate) journal: Journal,
+    pub(crate) boot_id: String,
     /// The harness's working directory when the supervisor may have been started.
-    folder: Option<PathBuf>,
+    pub(crate) folder: Option<PathBuf>,
 }
 
 impl ProcessSpawner {
@@ -67,19 +70,25 @@ impl ProcessSpawner {
 
     /// The same, under the name that the configuration gives it.
     pub fn named(name: impl Into<String>, config: ProcessConfig) -> Result<Self> {
-        let set_up = probe::settle(&config)?;
+        let journal = config.state_dir.as_ref().map_or_else(Journal::locate, Journal::at);
+        let mut set_up = probe::settle(&config)?;
+        set_up.journal = journal.folder().map(std::path::Path::to_owned);
         Ok(Self {
             shared: Arc::new(Shared {
                 name: name.into(),
-                keepers: Keepers::new(set_up.clone(), config.supervisor),
+                keepers: Keepers::new(set_up.clone(), config.supervisor.clone()),
                 set_up,
                 limiters: OnceLock::new(),
                 capabilities: OnceLock::new(),
                 tasks: Mutex::default(),
+                strays: Mutex::default(),
+                swept: std::sync::Once::new(),
+                sweeping: Mutex::default(),
                 ledger: Ledger::default(),
-                journal: Journal::locate(),
-                boot_id: proc::boot_id(),
+                journal,
+                boot_id: ProcessIdentity::boot(),
                 folder: std::env::current_dir().ok(),
+                config,
             }),
         })
     }
@@ -92,6 +101,7 @@ impl ProcessSpawner {
     /// Ends every task that is still there, and waits until the supervisor has ended too, which it does when
     /// everything of this spawner was ended and removed.
     pub async fn shutdown(self) -> Result<()> {
+        self.swept().await;
         match self.shared.close() {
             Some(supervisor) => supervisor.left().await,
             None => Ok(()),
@@ -101,6 +111,7 @@ impl ProcessSpawner {
     /// The same for a program that called [`fork_supervisor`](crate::fork_supervisor): its helpers end side by
     /// side in place of one after the other.
     pub async fn release(self) -> Result<()> {
+        self.swept().await;
         if self.shared.tasks().is_empty() {
             self.shared.keepers.release().await
         } else {
@@ -115,152 +126,70 @@ impl ProcessSpawner {
             None => self.shared.tasks().get(&task.id()).cloned().ok_or_else(unknown),
         }
     }
-
-    async fn start(&self, spec: &TaskSpec) -> Result<Task> {
-        let id = TaskId::random();
-        let streams = stdio::open(spec)?;
-        let start = self.shared.prepare(id, spec, streams.terminal);
-        let keeper = self.shared.keepers.take().await?;
-        let birth = Birth { shared: Arc::clone(&self.shared), keeper, id, spec: spec.clone() };
-        let number = match birth.keeper.say(Order::Start(Box::new(start)), streams.task) {
-            Ok(number) => number,
-            Err(error) => {
-                birth.keeper.link.close();
-                return Err(error);
-            }
-        };
-        let keeper = Arc::clone(&birth.keeper);
-        let guard = StartGuard::new(&self.shared.ledger, move || birth.undo(number));
-        match keeper.answer(number).await {
-            Ok(Reply::Started(started)) => {
-                guard.succeed();
-                Ok(self.shared.adopt(id, spec, started, keeper, streams.ends))
-            }
-            Ok(Reply::NotStarted(obstacle)) => {
-                guard.succeed();
-                self.shared.keepers.give_back(keeper);
-                Err(obstacle::error(&obstacle, spec))
-            }
-            Ok(other) => {
-                Err(guard.fail(Error::new(ErrorKind::Lost, "start the task", format!("{other:?}"))).await)
-            }
-            Err(error) => Err(guard.fail(error).await),
-        }
-    }
-}
-
-/// A task that a keeper was told to start, and whose start nobody awaits any more.
-struct Birth {
-    shared: Arc<Shared>,
-    keeper: Arc<KeeperLink>,
-    id: TaskId,
-    spec: TaskSpec,
-}
-
-impl Birth {
-    /// Waits for the start that can no longer be called back, and ends what was started.
-    async fn undo(self, number: u32) -> Option<CleanupOutcome> {
-        match tokio::time::timeout(PATIENCE_WITH_START, self.keeper.answer(number)).await {
-            Ok(Ok(Reply::Started(started))) => {
-                let task = self.shared.adopt(self.id, &self.spec, started, self.keeper, Ends::default());
-                let spawner = ProcessSpawner { shared: self.shared };
-                Some(spawner.destroy_task(&task, &Teardown::at_once()).await)
-            }
-            Ok(Ok(Reply::NotStarted(_))) => {
-                self.shared.keepers.give_back(self.keeper);
-                None
-            }
-            // The keeper is stuck or gone. Closing its socket has it end what it may have started; whether
-            // it did is not known.
-            Ok(_) | Err(_) => {
-                self.keeper.link.close();
-                if let Err(error) = self.shared.keepers.end(self.keeper.pid).await {
-                    tracing::warn!(%error, "a keeper that does not answer may still be there");
-                }
-                let task = Task::new(self.shared.record_of(self.id, &self.spec, None));
-                let spawner = ProcessSpawner { shared: self.shared };
-                Some(spawner.destroy_task(&task, &Teardown::at_once()).await)
-            }
-        }
-    }
-}
-
-/// How long an abandoned start may take before its keeper counts as stuck.
-const PATIENCE_WITH_START: std::time::Duration = std::time::Duration::from_secs(5);
-
-fn name_of(spec: &TaskSpec) -> String {
-    let program = spec.argv.first().map(OsString::as_os_str).unwrap_or_default();
-    let name = std::path::Path::new(program).file_name().unwrap_or(program);
-    name.to_string_lossy().into_owned()
 }
 
 impl Shared {
-    fn tasks(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Live>>> {
+    pub(crate) fn tasks(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Live>>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the keeper needs to know.
-    fn prepare(&self, id: TaskId, spec: &TaskSpec, terminal: Option<u8>) -> Start {
-        let mut env = spec.env.resolve(std::env::vars_os());
-        env.insert(MARK.into(), id.to_string().into());
-        let path = env
-            .get::<std::ffi::OsStr>("PATH".as_ref())
-            .map_or(&b"/usr/local/bin:/bin:/usr/bin"[..], |path| path.as_bytes());
-        let path = path.to_vec();
-        let cwd = spec.cwd.clone().or_else(|| {
-            // Helpers are where the harness was when they were started.
-            std::env::current_dir().ok().filter(|now| Some(now) != self.folder.as_ref())
-        });
-        Start {
-            argv: spec.argv.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
-            env: env
-                .into_iter()
-                .map(|(name, value)| [name.into_vec(), b"=".to_vec(), value.into_vec()].concat())
-                .collect(),
-            path,
-            cwd: cwd.map(|cwd| cwd.into_os_string().into_vec()),
-            terminal,
-            limits: (!spec.limits.is_empty()).then(|| (spec.limits, self.limiters().clone())),
-        }
-    }
-
-    fn limiters(&self) -> &Limiters {
+    pub(crate) fn limiters(&self) -> &Limiters {
         self.limiters.get_or_init(|| probe::limiters(&self.set_up))
     }
 
     /// A task was started: from now on it is one of ours.
-    fn adopt(
+    pub(crate) fn adopt(
         &self,
-        id: TaskId,
-        spec: &TaskSpec,
+        record: TaskRecord,
+        linger: Duration,
         started: Started,
         keeper: Arc<KeeperLink>,
-        ends: Ends,
+        (ends, page): (Ends, Option<Page>),
     ) -> Task {
-        let record = self.record_of(id, spec, Some(&started));
-        let live = Arc::new(Live::new((id, name_of(spec)), started, spec.teardown.linger, keeper, ends));
-        self.tasks().insert(id, Arc::clone(&live));
-        Task::with_state(record, live)
+        let identity = |pid: i32, start_time| ProcessIdentity {
+            boot_id: self.boot_id.clone(),
+            pid: pid.cast_unsigned(),
+            start_time,
+        };
+        let leader = started.start_time.map(|start_time| identity(started.pid, start_time));
+        let record = TaskRecord { leader, mechanisms: started.mechanisms, ..record };
+        let init = started.init.and_then(|init| ProcessIdentity::of(init.cast_unsigned()));
+        let remains = Self::remains_of(&record, &keeper, init);
+        let live = Live::new(&record, linger, Some(keeper), remains, page).with_ends(ends);
+        self.enter(record, live)
     }
 
-    fn record_of(&self, id: TaskId, spec: &TaskSpec, started: Option<&Started>) -> TaskRecord {
-        TaskRecord {
-            leader: started.and_then(|started| {
-                Some(ProcessIdentity {
-                    boot_id: self.boot_id.clone(),
-                    pid: started.pid.cast_unsigned(),
-                    start_time: started.start_time?,
-                })
-            }),
-            mechanisms: started.map(|started| started.mechanisms.clone()).unwrap_or_default(),
-            ..TaskRecord::of(id, &self.name, spec)
-        }
+    /// A task of which nobody can say whether it was started.
+    pub(crate) fn adopt_unborn(
+        &self,
+        record: TaskRecord,
+        linger: Duration,
+        keeper: Arc<KeeperLink>,
+        page: Option<Page>,
+    ) -> Task {
+        let remains = Self::remains_of(&record, &keeper, None);
+        let live = Live::new(&record, linger, Some(keeper), remains, page);
+        self.enter(record, live)
+    }
+
+    fn remains_of(record: &TaskRecord, keeper: &KeeperLink, init: Option<ProcessIdentity>) -> Remains {
+        Remains { id: record.id, keeper: keeper.identity.clone(), parent: keeper.group(), init }
+    }
+
+    /// From now on it is one of ours.
+    pub(crate) fn enter(&self, record: TaskRecord, live: Live) -> Task {
+        let live = Arc::new(live);
+        self.tasks().insert(record.id, Arc::clone(&live));
+        Task::with_state(record, live)
     }
 
     /// A task was proved gone: it is kept no longer, and its keeper is free.
     pub(crate) fn settled(&self, live: &Live, proof: Evidence) {
-        if let Some(keeper) = live.settle(proof) {
-            self.keepers.give_back(keeper);
+        match live.settle(proof) {
+            Some(keeper) if keeper.supervisor.is_some() => self.keepers.give_back(keeper),
+            // Another harness's.
+            Some(keeper) => keeper.link.close(),
+            None => {}
         }
         self.tasks().remove(&live.id);
     }
@@ -296,7 +225,7 @@ impl Spawner for ProcessSpawner {
     }
 
     fn kind(&self) -> &'static str {
-        "process"
+        crate::KIND
     }
 
     fn journal(&self) -> &Journal {
@@ -304,11 +233,11 @@ impl Spawner for ProcessSpawner {
     }
 
     async fn recover_task(&self, record: &TaskRecord) -> Result<Task> {
-        Err(Error::new(ErrorKind::UnknownTask, "recover task", record.id.to_string()))
+        self.recover(record).await
     }
 
     async fn unrecorded(&self) -> Vec<TaskRecord> {
-        Vec::new()
+        self.find_strays()
     }
 
     fn capabilities(&self) -> &Capabilities {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the process backend is to work: the keys of a `[backend.NAME]` table with `kind = "process"`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProcessConfig {
     /// What the members of a task are known and killed by.
@@ -17,6 +17,17 @@ pub struct ProcessConfig {
     /// The program to start as the supervisor, where the harness's own executable cannot serve (a plugin
     /// in a host that was not linked with this crate): the path of a `spawner` program.
     pub supervisor: Option<PathBuf>,
+    /// The folder of the journal, in place of the usual one (see [`Journal`](spawner_core::Journal)).
+    pub state_dir: Option<PathBuf>,
+    /// Whether what dead harnesses of this user left is looked for, and ended, when the first task starts. It
+    /// happens aside, and costs nothing where nothing was left.
+    pub sweep: bool,
+}
+
+impl Default for ProcessConfig {
+    fn default() -> Self {
+        Self { mechanism: Choice::Auto, cgroup_parent: None, supervisor: None, state_dir: None, sweep: true }
+    }
 }
 
 /// Which mechanism the process backend uses.

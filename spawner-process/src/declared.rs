@@ -33,7 +33,6 @@ impl Declared {
     }
 }
 
-const NO_JOURNAL: &str = "there is no journal yet";
 const NO_LIMITS: &str = "needs the controllers of a control group: choose `cgroup-v2`";
 
 const CGROUP: &str = "\
@@ -42,24 +41,40 @@ ignore signals, fork without pause, change its user, freeze itself), the kernel 
 group, kills the group in one step and says when it is empty. A member that is allowed to move itself into \
 another control group, as root is, leaves it and still falls to the task's keeper, whose proof is asked as well. \
 It cannot end what the task asked somebody else to start: a service manager, a container engine, `at`. A member in \
-uninterruptible sleep is reported as survived until it wakes. Limits work where the controllers are delegated.";
+uninterruptible sleep is reported as survived until it wakes. Limits work where the controllers are delegated. \
+When the harness dies, the task's keeper reads end of file, kills the group, proves it empty and closes the record. When \
+the supervisor dies first, nothing happens to the tasks: their keepers go on, with the same proof, and the next task \
+gets a new supervisor. When a keeper dies, the supervisor ends the group and inherits the orphans, with the same proof. \
+When all of them are killed at once, a sweep finds the group by its name and kills it; a member that had left it and \
+cleared its environment would be missed, so that verdict is `unverified`.";
 
 const SUBREAPER: &str = "\
 The spawner can end everything that the task started and prove that it is gone, without any privilege: every orphan \
 of the task falls to the task's keeper, and the kernel itself says when the keeper has no child left. It cannot end a \
 member that changed its user (a set-uid program run by an ordinary user): that one is reported with its pid and \
-the reason. It cannot limit anything, and it cannot end what the task asked somebody else to start.";
+the reason. It cannot limit anything, and it cannot end what the task asked somebody else to start. \
+When the harness dies, the task's keeper reads end of file, kills until it has no child, and closes the record. When the \
+supervisor dies first, nothing happens to the tasks: their keepers go on, with the same proof, and the next task gets a \
+new supervisor. When a keeper dies, the supervisor inherits its orphans and ends them, with the same proof. When all of \
+them are killed at once, a sweep finds the members by their environment, their sessions and what is below them; one that \
+took all of that off would be missed, so that verdict is `unverified`.";
 
 const PID_NAMESPACE: &str = "\
 The spawner can end everything that the task started and prove that it is gone: killing the first process of the \
 namespace makes the kernel kill all others, whatever they do. The price is that the task sees it: its pids are \
 others and the host's processes are hidden, hence it is used only where it is asked for. For an ordinary user it \
-takes a user namespace, in which set-uid programs do not get their privilege.";
+takes a user namespace, in which set-uid programs do not get their privilege. \
+When the harness dies, the task's keeper reads end of file, kills the namespace's init and closes the record. When the \
+supervisor dies first, nothing happens to the tasks: their keepers go on, with the same proof, and the next task gets a \
+new supervisor. When a keeper dies, with or without the others, the kernel ends the whole namespace at once; what is \
+left is the record, which the supervisor or a sweep closes with proof.";
 
 const PROCESS_GROUP: &str = "\
 The spawner can end the task's session and what a walk over the process tree finds. It makes a best-effort attempt at \
 the rest, and it may miss a member that detached itself and whose parents ended. It never says that a task was cleaned \
-up for certain: the best verdict is `unverified`. It is what remains on systems that have nothing better (macOS, BSD).";
+up for certain: the best verdict is `unverified`. It is what remains on systems that have nothing better (macOS, BSD). \
+When the harness dies, the task's keeper ends the session, what the walk finds and what bears the task's mark. When the \
+supervisor dies first, the keepers go on. When a keeper dies, or all of them, a sweep ends what bears the task's mark.";
 
 /// What holds for every mechanism of this backend.
 fn common() -> Capabilities {
@@ -81,9 +96,16 @@ fn common() -> Capabilities {
         end_with_harness: Support::guaranteed(
             "the keeper's socket reads end of file, however the harness died",
         ),
-        outlive_helpers: Support::unsupported(NO_JOURNAL),
-        sweep: Support::unsupported(NO_JOURNAL),
-        detach: Support::unsupported(NO_JOURNAL),
+        outlive_helpers: Support::guaranteed(
+            "keepers do not need the supervisor, the supervisor inherits what a dead keeper kept, and where both \
+             are dead the harness or a sweep ends what bears the task's mark and never calls it clean",
+        ),
+        sweep: Support::best_effort(
+            "the journal, and SPAWNER_TASK_ID in the environment of every member, with its session and all below",
+            "where the keeper was killed too, a member that cleared its environment, left the session and was \
+             orphaned is missed; so the verdict is `unverified` at best",
+        ),
+        detach: Support::guaranteed("the task's keeper stays, and other harnesses talk to it"),
         exact_exit: Support::guaranteed("the keeper waits for the task's main process itself"),
         stream_output: Support::guaranteed("pipes, bounded by the kernel's pipe size"),
         terminal: Support::guaranteed("a pseudo-terminal of the task's own, its controlling terminal"),
@@ -106,6 +128,11 @@ fn cgroup() -> Capabilities {
         prove_clean: Support::guaranteed("populated 0 in cgroup.events, and ECHILD"),
         end_fork_storm: Support::guaranteed("cgroup.kill, atomic against forking"),
         end_other_users: Support::guaranteed("cgroup.kill asks for no permission on the members"),
+        sweep: Support::best_effort(
+            "the journal, the control group's name, and SPAWNER_TASK_ID in the environment",
+            "where the keeper was killed too, a member that left the control group and cleared its environment is \
+             missed; so the verdict is `unverified` at best",
+        ),
         limit_memory: Support::guaranteed("memory.max, and the oom_kill count of the group"),
         limit_pids: Support::guaranteed("pids.max"),
         limit_cpu: Support::guaranteed("cpu.max"),
@@ -119,6 +146,7 @@ fn pid_namespace() -> Capabilities {
         prove_clean: Support::guaranteed("the init can be reaped only after all others are gone, and ECHILD"),
         end_fork_storm: Support::guaranteed("the kernel kills the whole namespace at once"),
         end_other_users: Support::guaranteed("the kernel kills the whole namespace, whoever its members are"),
+        sweep: Support::guaranteed("the kernel ends the namespace with its init, and that with its keeper"),
         unchanged_view: Support::unsupported(
             "the task's pids are others, and it does not see the host's processes",
         ),
@@ -145,6 +173,10 @@ fn process_group() -> Capabilities {
         end_with_harness: Support::best_effort(
             "the keeper's socket reads end of file, however the harness died",
             "what the walk over the process tree misses is not ended",
+        ),
+        outlive_helpers: Support::best_effort(
+            "keepers do not need the supervisor",
+            "orphans of a dead keeper are found by the task's mark only, and what took it off is missed",
         ),
         usage: Support::best_effort("wait4(2)", "what the task did not wait for itself is not counted"),
         ..common()

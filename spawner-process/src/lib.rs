@@ -28,11 +28,13 @@ mod cgroup;
 mod children;
 mod config;
 mod declared;
+mod door;
 mod harness;
 mod hook;
 mod keeper;
 mod obstacle;
 mod probe;
+mod remains;
 mod supervisor;
 mod sys;
 mod tree;
@@ -40,6 +42,9 @@ mod vfork;
 mod wake;
 mod wire;
 mod words;
+
+/// The kind of this backend in records.
+pub(crate) const KIND: &str = "process";
 
 pub use backend::ProcessSpawner;
 pub use config::{Choice, ProcessConfig};

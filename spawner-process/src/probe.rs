@@ -76,7 +76,7 @@ pub(crate) fn settle(config: &ProcessConfig) -> Result<SetUp> {
             named
         }
     };
-    Ok(SetUp { mechanism, group: group.ok(), single: false })
+    Ok(SetUp { mechanism, group: group.ok(), single: false, journal: None })
 }
 
 /// Through what limits can be set.

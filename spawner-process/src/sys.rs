@@ -7,7 +7,7 @@ use std::ffi::{CString, c_char, c_int};
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Which side of a fork this is.
@@ -282,6 +282,25 @@ pub(crate) fn on_child(fd: &OwnedFd) -> io::Result<()> {
     WAKE.store(fd.as_raw_fd(), Ordering::Relaxed);
     let handler = wake as extern "C" fn(c_int) as libc::sighandler_t;
     set_handler(libc::SIGCHLD, handler, libc::SA_RESTART | libc::SA_NOCLDSTOP).map(drop)
+}
+
+/// Whether somebody has knocked.
+static KNOCKED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn knocked(signal: c_int) {
+    KNOCKED.store(true, Ordering::Relaxed);
+    wake(signal);
+}
+
+/// Has SIGUSR1 wake the helper up like the end of a child, and be remembered.
+pub(crate) fn on_knock() -> io::Result<()> {
+    let handler = knocked as extern "C" fn(c_int) as libc::sighandler_t;
+    set_handler(libc::SIGUSR1, handler, libc::SA_RESTART).map(drop)
+}
+
+/// Whether somebody has knocked since this was asked last.
+pub(crate) fn was_knocked() -> bool {
+    KNOCKED.swap(false, Ordering::Relaxed)
 }
 
 /// Ignores `signal`; says whether it had been ignored already.

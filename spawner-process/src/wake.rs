@@ -32,6 +32,7 @@ impl Wake {
     pub(crate) fn new() -> io::Result<Self> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         sys::on_child(&writer)?;
+        sys::on_knock()?;
         Ok(Self { reader, _writer: writer })
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use spawner_core::{AskScope, Fate, Limits, Mechanism, TaskId};
+use spawner_core::{AskScope, Fate, Limits, Mechanism, ProcessIdentity, TaskId};
 
 use crate::cgroup::Limiters;
 use crate::config::Choice;
@@ -16,6 +16,8 @@ pub(crate) enum ToSupervisor {
     SetUp(SetUp),
     /// Fork a keeper, and send its socket.
     Fork,
+    /// The keeper with this pid is about to get a detached task: do not wait for it when the harness is dead.
+    Detach(i32),
     /// End the keeper with this pid, which no longer answers; what it kept falls to the supervisor.
     EndKeeper(i32),
     /// Say what is left of what dead keepers kept; the one with this pid is taken for one of them.
@@ -32,6 +34,8 @@ pub(crate) struct SetUp {
     pub(crate) group: Option<PathBuf>,
     /// Whether the harness has one task only. Then everything is removed as soon as that is gone.
     pub(crate) single: bool,
+    /// The folder of the journal.
+    pub(crate) journal: Option<PathBuf>,
 }
 
 /// What the supervisor tells the harness.
@@ -110,6 +114,10 @@ pub(crate) struct Start {
     pub(crate) terminal: Option<u8>,
     /// What is limited, and through what.
     pub(crate) limits: Option<(Limits, Limiters)>,
+    /// The task's file in the journal.
+    pub(crate) page: Option<PathBuf>,
+    /// Whether it may outlive the harness.
+    pub(crate) detached: bool,
 }
 
 /// What a keeper tells the harness.
@@ -145,6 +153,8 @@ pub(crate) struct Started {
     pub(crate) pid: i32,
     pub(crate) start_time: Option<u64>,
     pub(crate) mechanisms: Vec<Mechanism>,
+    /// The init of its pid namespace.
+    pub(crate) init: Option<i32>,
 }
 
 /// The step of starting a task that failed.
@@ -199,4 +209,24 @@ pub(crate) struct Sight {
     pub(crate) user: Duration,
     pub(crate) system: Duration,
     pub(crate) peak_memory: Option<u64>,
+    /// Whether the record was closed, or says that all is gone.
+    pub(crate) recorded: bool,
+}
+
+/// What a record tells of a task that is about to start, besides what everybody understands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Whereabouts {
+    /// Who will keep it.
+    pub(crate) keeper: ProcessIdentity,
+    /// Who forked that one.
+    pub(crate) supervisor: Option<ProcessIdentity>,
+    /// The control group of its harness.
+    pub(crate) group: Option<PathBuf>,
+}
+
+/// What a record tells of a started task, besides what everybody understands.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Traces {
+    /// The init of its pid namespace.
+    pub(crate) init: Option<ProcessIdentity>,
 }

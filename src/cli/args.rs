@@ -1,12 +1,16 @@
 //! The command line.
 
-use std::ffi::OsString;
+mod run;
+mod tasks;
+
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::values::{self, Requirement};
+pub(crate) use self::run::{RunOptions, Surroundings};
+pub(crate) use self::tasks::{
+    DestroyOptions, LogsOptions, PsOptions, StartOptions, SweepOptions, WaitOptions,
+};
 
 /// Runs a command, ends everything that it started, and says truthfully what is left.
 #[derive(Debug, Parser)]
@@ -46,6 +50,18 @@ impl Arguments {
 pub(crate) enum Command {
     /// Run a command, and end all of it
     Run(Box<RunOptions>),
+    /// Start a command that goes on when spawner has ended
+    Start(Box<StartOptions>),
+    /// Show the tasks that live, and what is left of others
+    Ps(PsOptions),
+    /// Wait for the end of a task
+    Wait(WaitOptions),
+    /// Show what a started task wrote
+    Logs(LogsOptions),
+    /// End a task, and all that it made
+    Destroy(DestroyOptions),
+    /// End everything that dead harnesses left
+    Sweep(SweepOptions),
     /// Compare what the backends guarantee
     Capabilities(CapabilitiesOptions),
     /// Say what this host offers, what is missing, and how to get it
@@ -72,87 +88,13 @@ const EXAMPLES: &str = "\
 Examples:
   spawner run -- make check                     ends what `make check` leaves behind, and names it
   spawner run --timeout 10m -- ./integration    and ends all of it after ten minutes
+  spawner start --name web -- ./server          goes on when spawner has ended
+  spawner ps                                    what lives, and what is left
+  spawner destroy web                           ends all of it, and proves it
   spawner doctor                                what this host offers
   spawner capabilities                          what each backend guarantees
 
 `spawner COMMAND --help` says more.";
-
-#[derive(Debug, Args)]
-#[command(after_help = RUN_EXAMPLES, override_usage = "spawner run [OPTIONS] -- <CMD> [ARG]...")]
-pub(crate) struct RunOptions {
-    #[command(flatten)]
-    pub(crate) backend: BackendOptions,
-
-    /// End the task after this time, such as `30s` or `1m 30s` [default: never]
-    #[arg(long, value_name = "DUR", value_parser = values::duration)]
-    pub(crate) timeout: Option<Duration>,
-    /// How long the task may take to end after it was asked to, before it is killed [default: 5s]
-    #[arg(long, value_name = "DUR", value_parser = values::duration)]
-    pub(crate) grace: Option<Duration>,
-    /// How long what remains after the command may take to finish by itself [default: 200ms]
-    #[arg(long, value_name = "DUR", value_parser = values::duration)]
-    pub(crate) linger: Option<Duration>,
-
-    /// Write a report to this file when all is over; `-` is standard output
-    #[arg(long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
-    /// How the report is written
-    #[arg(long, value_name = "FORMAT", default_value = "text", requires = "report")]
-    pub(crate) report_format: ReportFormat,
-    /// What to do where something was left behind, or is not proved gone: say so, or also exit with 123
-    #[arg(long, value_name = "WHAT", default_value = "report")]
-    pub(crate) on_leak: OnLeak,
-    /// Refuse to start unless the backend gives this, such as `prove-clean=guaranteed`; repeatable
-    #[arg(long, value_name = "CAP=LEVEL", value_parser = values::requirement)]
-    pub(crate) require: Vec<Requirement>,
-
-    /// Run it in this folder
-    #[arg(long, value_name = "DIR")]
-    pub(crate) cwd: Option<PathBuf>,
-    /// Set a variable of its environment; repeatable
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub(crate) env: Vec<OsString>,
-    /// Start from an empty environment
-    #[arg(long)]
-    pub(crate) env_clear: bool,
-    /// Limit its memory, such as `512M`
-    #[arg(long, value_name = "SIZE", value_parser = values::size)]
-    pub(crate) memory: Option<u64>,
-    /// Limit its number of processes and threads
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) pids: Option<u64>,
-    /// Limit its CPU time, in CPUs, such as `1.5`
-    #[arg(long, value_name = "N", value_parser = values::cpus)]
-    pub(crate) cpus: Option<f64>,
-    /// Give it a terminal of its own; `auto` does so where standard input is a terminal and standard
-    /// output no pipe (whose reader may want the keys)
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub(crate) terminal: When,
-
-    /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
-    pub(crate) command: Vec<OsString>,
-}
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  spawner run -- sh -c 'sleep 300 & echo hello'      prints hello, ends the sleep, and says so
-  spawner run --on-leak fail -- make check           fails where something was left behind
-  spawner run --timeout 90s --grace 10s -- ./server  asks it to end after 90 s, kills it 10 s later
-  spawner run --memory 512M --pids 100 -- make -j    within limits
-  spawner run --report out.json --report-format json -- make check
-  spawner run --require prove-clean=guaranteed -- make check
-
-Exit status:
-  that of the command; 128+n if it died of signal n (137 also where its memory ran out)
-  123  with --on-leak fail: something was left behind, or is not proved gone
-  124  it was ended by --timeout
-  125  spawner itself failed
-  126  the command cannot be executed
-  127  the command was not found
-
-SIGINT, SIGTERM and SIGHUP end the task: it is asked, given its grace, then killed. A second one skips the
-grace. What spawner has to say goes to standard error; it says nothing if nothing was left behind.";
 
 /// Which backend, and from which configuration.
 #[derive(Debug, Args)]
@@ -270,4 +212,8 @@ pub(crate) enum Document {
     Doctor,
     // What `conformance --format json` prints
     Conformance,
+    // What `ps --format json` prints
+    Ps,
+    // What `sweep --format json` prints
+    Sweep,
 }

@@ -17,10 +17,15 @@ impl Failure {
         Self { message: Some(message.into()), status: status::FAILED }
     }
 
+    /// One about which there is nobody to tell.
+    pub(crate) fn silent(status: u8) -> Self {
+        Self { message: None, status }
+    }
+
     /// Writing to standard output failed. Where nobody reads it any more, there is nothing to say.
     pub(crate) fn stdout(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self { message: None, status: status::BROKEN_PIPE };
+            return Self::silent(status::BROKEN_PIPE);
         }
         spawner::Error::io("write to", "standard output", error).into()
     }

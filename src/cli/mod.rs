@@ -2,17 +2,22 @@
 
 mod args;
 mod capabilities;
+mod command;
 mod completions;
 pub(crate) mod conformance;
 mod doctor;
 mod failure;
 mod log;
 mod out;
+mod prepare;
+mod report;
 mod run;
 mod runtime;
 mod say;
 mod schema;
 mod status;
+mod stop;
+mod tasks;
 mod values;
 
 use std::process::ExitCode;
@@ -29,6 +34,12 @@ pub(crate) fn main() -> ExitCode {
     };
     let done = log::start(arguments.verbose).and_then(|()| match arguments.command {
         Command::Run(options) => run::run(&options),
+        Command::Start(options) => tasks::start(&options),
+        Command::Ps(options) => tasks::ps(&options),
+        Command::Wait(options) => tasks::wait(&options),
+        Command::Logs(options) => tasks::logs(&options),
+        Command::Destroy(options) => tasks::destroy(&options),
+        Command::Sweep(options) => tasks::sweep(&options),
         Command::Capabilities(options) => capabilities::run(&options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Conformance(options) => conformance::run(options),

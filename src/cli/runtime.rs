@@ -1,9 +1,12 @@
 //! The event loop.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Duration;
 
-use spawner::{Error, Result};
+use spawner::{Backend, Error, ErrorKind, Result};
 use tokio::runtime::{Builder, Runtime};
+
+use super::failure::Failure;
 
 /// How many descriptors tokio takes for itself, with some to spare.
 const DESCRIPTORS: usize = 8;
@@ -16,4 +19,28 @@ pub(crate) fn current_thread() -> Result<Runtime> {
         (0..DESCRIPTORS).map(|_| std::io::stdin().as_fd().try_clone_to_owned()).collect();
     drop(spare.map_err(failed)?);
     Builder::new_current_thread().enable_all().build().map_err(failed)
+}
+
+/// Does `work` with a backend in an event loop, then ends the backend's helpers.
+pub(crate) fn serve<T>(
+    backend: Backend,
+    work: impl AsyncFnOnce(&Backend) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    current_thread()?.block_on(async {
+        let done = work(&backend).await;
+        match (done, shut_down(backend).await) {
+            (Ok(_), Err(error)) => Err(error.into()),
+            (done, Ok(())) => done,
+            (Err(failure), Err(error)) => Err(failure.and(&error.to_string())),
+        }
+    })
+}
+
+/// Ends the backend's helpers; they end by themselves when we do, so there is no need to wait for ever.
+pub(crate) async fn shut_down(backend: Backend) -> Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    match tokio::time::timeout(PATIENCE, backend.release()).await {
+        Ok(done) => done,
+        Err(_) => Err(Error::new(ErrorKind::TimedOut, "see the end of", "the backend's helpers")),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::args::Document;
 use super::failure::Failure;
-use super::{capabilities, doctor, out};
+use super::{capabilities, doctor, out, tasks};
 
 pub(crate) fn run(document: Document) -> Result<u8, Failure> {
     let schema = match document {
@@ -10,6 +10,8 @@ pub(crate) fn run(document: Document) -> Result<u8, Failure> {
         Document::Capabilities => schemars::schema_for!(capabilities::Document),
         Document::Task => schemars::schema_for!(spawner::TaskRecord),
         Document::Conformance => spawner_conformance::Results::json_schema(),
+        Document::Ps => tasks::ps_schema(),
+        Document::Sweep => tasks::sweep_schema(),
         Document::Doctor => schemars::schema_for!(doctor::Document),
     };
     out::print_json(&schema)?;

@@ -61,6 +61,15 @@ pub(crate) fn requirement(text: &str) -> Result<Requirement, String> {
     Ok(Requirement { capability, level })
 }
 
+/// What a task may be called: no word that a shell, a table or an option could misread.
+pub(crate) fn task_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if text.is_empty() || text.len() > 64 || text.starts_with('-') || !text.chars().all(plain) {
+        return Err("it must be 1 to 64 letters, digits, `-`, `_` or `.`, and not begin with `-`".into());
+    }
+    Ok(text.to_owned())
+}
+
 use spawner::names::instead;
 
 #[cfg(test)]
@@ -90,6 +99,14 @@ mod tests {
         assert_eq!(size("1GiB"), Ok(1 << 30));
         assert!(size("0").unwrap_err().contains("`512M`"));
         assert!(size("much").unwrap_err().contains("`512M`"));
+    }
+
+    #[test]
+    fn names_of_tasks_are_plain_words() {
+        assert_eq!(task_name("web-1.x_y").unwrap(), "web-1.x_y");
+        for bad in ["", "-x", "a b", "ü", "a\nb", "$HOME", &"x".repeat(65)] {
+            assert!(task_name(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Runs the program as a user would, with a bound on how long it may take.
 #![allow(dead_code, reason = "every test file uses another part of it")]
 
+pub(crate) mod records;
+
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -21,11 +23,18 @@ pub(crate) struct Ran {
     pub(crate) took: Duration,
 }
 
-/// The program, without any configuration of the account that runs the tests.
+/// The program, without any configuration and state of the account that runs the tests.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_spawner"));
+    let mut command = other(env!("CARGO_BIN_EXE_spawner"));
     command.env_remove("SPAWNER_CONFIG").env_remove("SPAWNER_LOG").env("XDG_CONFIG_HOME", "/nonexistent");
     command.stdin(Stdio::null());
+    command
+}
+
+/// Another program that starts ours, with a state folder of the tests.
+pub(crate) fn other(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env("SPAWNER_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
     command
 }
 

@@ -1,82 +1,156 @@
 //! What becomes of a task when its harness dies, stops, or ends a thread.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
-use spawner_core::{Capability, Level, TaskState};
+use spawner_core::{Capability, TaskState, Teardown};
 
+use super::aftermath::{LATER, Own, Party, SOON, level, party, party_of};
 use super::detach::patient;
-use crate::case::{Case, Checked, NotPassed, case, require};
-use crate::harness::Harness;
+use crate::case::{Case, Checked, case, require};
+use crate::harness::{Death, Harness};
+use crate::host::Need;
 use crate::scene::Scene;
+use crate::witness::MemoryJail;
 
 pub(super) const CASES: &[Case] = &[
     case!(killed, "a-killed-harness-leaves-nothing", [EndWithHarness]),
+    case!(panics, "a-harness-that-panics-leaves-nothing", [EndWithHarness]),
+    case!(aborts, "a-harness-that-aborts-leaves-nothing", [EndWithHarness]),
     case!(exits, "a-harness-that-just-exits-leaves-nothing", [EndWithHarness]),
-    case!(stopped, "a-stopped-harness-is-not-a-dead-one", [EndWithHarness]),
+    case!(returns, "a-harness-whose-main-returns-leaves-nothing", [EndWithHarness]),
+    case!(out_of_memory, "a-harness-that-runs-out-of-memory-leaves-nothing", [EndWithHarness])
+        .needs(&[Need::MemoryGroup]),
+    case!(group, "a-harness-killed-with-its-process-group-leaves-nothing", [EndWithHarness]),
+    case!(session, "a-harness-killed-with-its-session-leaves-nothing", [EndWithHarness]),
+    case!(spawning, "a-harness-killed-while-it-starts-and-destroys-leaves-nothing", [EndWithHarness]),
+    case!(asking, "a-harness-killed-while-it-waits-for-a-grace-leaves-nothing", [EndWithHarness]),
+    case!(forcing, "a-harness-killed-while-it-uses-force-leaves-nothing", [EndWithHarness]),
+    case!(stopped, "a-stopped-harness-is-not-a-dead-one", [EndWithHarness, ProveClean]),
     case!(dropped, "what-a-dropped-backend-had-is-ended", [EndWithHarness]),
     case!(thread, "a-task-outlives-the-thread-that-started-it", [EndWithHarness, ProveClean]),
+    case!(inner_thread, "a-harness-thread-that-ends-ends-no-task", [EndWithHarness, ProveClean]),
 ];
 
-/// How soon all must be gone.
-const SOON: Duration = Duration::from_secs(1);
-
-/// Starts a harness with tasks as wild as the backend's promise allows, and waits for them.
-async fn harness(scene: &Scene) -> Checked<Harness> {
-    let (workloads, count): (&[&str], u64) = match scene.level(Capability::EndWithHarness) {
-        Level::Guaranteed => (&["well-behaved", "ignores-term", "stubborn-daemon", "subreaper"], 6),
-        Level::BestEffort => (&["well-behaved", "stopped"], 3),
-        Level::Unsupported => {
-            let why = "the backend says that tasks do not end with the harness";
-            return Err(NotPassed::Skipped(why.into()));
-        }
-    };
-    let harness = Harness::start(scene, workloads).await?;
-    scene.ready(count).await?;
-    require!(scene.witness.gone().is_err(), "the harness's tasks are gone before it died");
-    Ok(harness)
+async fn killed(scene: Arc<Scene>) -> Checked {
+    let mut party = party(&scene, Capability::EndWithHarness).await?;
+    let groups = party.groups();
+    party.harness.kill()?;
+    party.nothing_left(&scene, &groups, SOON).await
 }
 
-async fn killed(scene: Arc<Scene>) -> Checked {
-    let mut harness = harness(&scene).await?;
-    harness.kill()?;
-    Ok(scene.witness.gone_within(SOON).await?)
+/// Has the harness die by its own hand, which must be of `signal`.
+async fn dies(scene: &Scene, how: Death, signal: Option<i32>) -> Checked {
+    let mut party = party(scene, Capability::EndWithHarness).await?;
+    let groups = party.groups();
+    let died_of = party.harness.die(how).await?;
+    require!(died_of == signal, "the harness died of {died_of:?} and not of {signal:?}");
+    party.nothing_left(scene, &groups, SOON).await
+}
+
+async fn panics(scene: Arc<Scene>) -> Checked {
+    dies(&scene, Death::Panic, None).await
+}
+
+async fn aborts(scene: Arc<Scene>) -> Checked {
+    dies(&scene, Death::Abort, Some(libc::SIGABRT)).await
 }
 
 async fn exits(scene: Arc<Scene>) -> Checked {
-    let mut harness = harness(&scene).await?;
-    harness.let_exit()?;
-    Ok(scene.witness.gone_within(SOON).await?)
+    dies(&scene, Death::Exit, None).await
 }
 
-async fn stopped(scene: Arc<Scene>) -> Checked {
-    let mut harness = harness(&scene).await?;
-    let before = scene.witness.living().len();
-    harness.signal(Signal::STOP)?;
-    lives_on(&scene, before, Duration::from_millis(300)).await?;
-    harness.signal(Signal::CONT)?;
-    lives_on(&scene, before, Duration::from_millis(50)).await?;
-    harness.kill()?;
-    Ok(scene.witness.gone_within(SOON).await?)
+async fn returns(scene: Arc<Scene>) -> Checked {
+    dies(&scene, Death::Return, None).await
 }
 
-/// Asserts that for this long none of `count` processes ends.
-async fn lives_on(scene: &Scene, count: usize, long: Duration) -> Checked {
-    let until = Instant::now() + long;
-    while Instant::now() < until {
-        let living = scene.witness.living().len();
-        require!(living == count, "{living} of {count} are alive, and nobody ended them");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+/// The jail is around the harness, its helpers and its tasks, and the kernel picks the one that eats.
+async fn out_of_memory(scene: Arc<Scene>) -> Checked {
+    level(&scene, Capability::EndWithHarness)?;
+    let jail = MemoryJail::make(128 << 20)?;
+    let harness = Harness::start(&scene)?;
+    jail.take_in(harness.pid())?;
+    let mut party = party_of(&scene, Capability::EndWithHarness, harness).await?;
+    let mut groups = party.groups();
+    groups.remove(jail.folder());
+    let died_of = party.harness.die(Death::Eat).await?;
+    require!(died_of == Some(libc::SIGKILL), "the harness ate too much and died of {died_of:?}");
+    party.nothing_left(&scene, &groups, SOON).await?;
+    Ok(jail.remove()?)
+}
+
+async fn group(scene: Arc<Scene>) -> Checked {
+    let mut party = party(&scene, Capability::EndWithHarness).await?;
+    let groups = party.groups();
+    party.harness.kill_group()?;
+    party.nothing_left(&scene, &groups, SOON).await
+}
+
+async fn session(scene: Arc<Scene>) -> Checked {
+    level(&scene, Capability::EndWithHarness)?;
+    let mut harness = Harness::start_plain(&scene)?;
+    harness.lead_session().await?;
+    let mut party = party_of(&scene, Capability::EndWithHarness, harness).await?;
+    let groups = party.groups();
+    party.harness.session().signal(Signal::KILL)?;
+    party.harness.reap()?;
+    party.nothing_left(&scene, &groups, SOON).await
+}
+
+/// Kills harnesses at moments that are spread over the starting and destroying of three tasks at a time.
+async fn spawning(scene: Arc<Scene>) -> Checked {
+    level(&scene, Capability::EndWithHarness)?;
+    for moment in 0..8 {
+        let mut party = Party { harness: Harness::start(&scene)?, tasks: Vec::new() };
+        party.harness.churn(scene.spec("well-behaved", [""; 0])).await?;
+        tokio::time::sleep(Duration::from_micros(moment * 1700)).await;
+        let groups = party.groups();
+        party.harness.kill()?;
+        scene.witness.gone_within(SOON).await?;
+        party.nothing_left(&scene, &groups, SOON).await?;
     }
     Ok(())
 }
 
-async fn dropped(scene: Arc<Scene>) -> Checked {
-    if scene.level(Capability::EndWithHarness) == Level::Unsupported {
-        let why = "the backend says that tasks do not end with the harness";
-        return Err(NotPassed::Skipped(why.into()));
+async fn asking(scene: Arc<Scene>) -> Checked {
+    let mut party = party(&scene, Capability::EndWithHarness).await?;
+    let groups = party.groups();
+    let graceful = Teardown::default().grace(Duration::from_secs(20));
+    for index in 0..party.tasks.len() {
+        party.harness.begin_to_destroy(party.tasks[index].record.id, &graceful).await?;
     }
+    party.harness.kill()?;
+    party.nothing_left(&scene, &groups, SOON).await
+}
+
+async fn forcing(scene: Arc<Scene>) -> Checked {
+    let mut party = party(&scene, Capability::EndWithHarness).await?;
+    let groups = party.groups();
+    for index in 0..party.tasks.len() {
+        party.harness.begin_to_destroy(party.tasks[index].record.id, &Teardown::at_once()).await?;
+    }
+    party.harness.kill()?;
+    party.nothing_left(&scene, &groups, SOON).await
+}
+
+async fn stopped(scene: Arc<Scene>) -> Checked {
+    let mut party = party(&scene, Capability::EndWithHarness).await?;
+    let before = party.living();
+    party.harness.signal(Signal::STOP)?;
+    party.lives_on(before, Duration::from_millis(300)).await?;
+    party.harness.signal(Signal::CONT)?;
+    party.lives_on(before, Duration::from_millis(50)).await?;
+    party.destroy_all(false).await?;
+    // And one that goes on dies as any other.
+    party.spawn(&scene, "well-behaved", 1).await?;
+    let groups = party.groups();
+    party.harness.kill()?;
+    party.nothing_left(&scene, &groups, SOON).await
+}
+
+async fn dropped(scene: Arc<Scene>) -> Checked {
+    level(&scene, Capability::EndWithHarness)?;
     let own = scene.with_witness(scene.enrolment.make()?)?;
     drop(own.start_ready("well-behaved", &[], 1).await?);
     drop(own);
@@ -100,8 +174,28 @@ async fn thread(scene: Arc<Scene>) -> Checked {
         tokio::task::spawn_blocking(move || started.join()).await.map_err(|error| error.to_string())?;
     let (spawner, task) = joined.map_err(|_| "the thread panicked".to_owned())??;
     let own = scene.with_witness(spawner)?;
-    lives_on(&own, 1, Duration::from_millis(200)).await?;
+    let until = std::time::Instant::now() + Duration::from_millis(200);
+    while std::time::Instant::now() < until {
+        let living = own.witness.living().len();
+        require!(living == 1, "{living} of 1 are alive, and nobody ended them");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let state = own.spawner.task_state(&task).await?;
     require!(state == TaskState::Running, "its thread ended, and the task is said to be {state:?}");
     own.end(&task, &patient()).await.map(drop)
+}
+
+/// The first task of a harness is started by a thread that ends, so that helpers come from it too.
+async fn inner_thread(scene: Arc<Scene>) -> Checked {
+    let mut harness = Harness::start(&scene)?;
+    let own = scene.another()?;
+    let record = harness.spawn_on_a_thread(own.spec("ignores-term", [""; 0])).await?;
+    own.ready(2).await?;
+    let mut party = Party { harness, tasks: vec![Own { scene: own, record }] };
+    party.lives_on(2, Duration::from_millis(300)).await?;
+    party.destroy_all(false).await?;
+    party.spawn(&scene, "well-behaved", 1).await?;
+    party.destroy_all(false).await?;
+    party.harness.kill()?;
+    party.nothing_left(&scene, &std::collections::BTreeSet::new(), LATER).await
 }

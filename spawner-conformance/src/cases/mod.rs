@@ -1,15 +1,21 @@
 //! The cases, a file for each theme.
 
+mod aftermath;
 mod controls;
 mod detach;
+mod detached;
 mod ends;
+mod group;
 mod harness;
+mod helpers;
 mod limits;
 mod members;
 mod privilege;
+mod records;
 mod starts;
 mod storms;
 mod streams;
+mod sweep;
 mod teardown;
 mod terminal;
 mod view;
@@ -33,6 +39,10 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         storms::CASES,
         limits::CASES,
         harness::CASES,
+        helpers::CASES,
+        sweep::CASES,
+        detached::CASES,
+        records::CASES,
         controls::CASES,
     ]
     .into_iter()

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use spawner_core::{Capability, CleanupOutcome, Exit, Fate, Mechanism, Teardown};
 
 use super::detach::{leaves, patient};
+use super::group::Group;
 use crate::case::{Case, Checked, NotPassed, case, require};
 use crate::host::{self, Need};
 use crate::scene::Scene;
@@ -26,6 +27,8 @@ pub(super) const CASES: &[Case] = &[
 
 /// `nobody`, everywhere that we run.
 const NOBODY: &str = "65534";
+/// The same.
+pub(super) const NOBODY_UID: u32 = 65534;
 
 async fn other_user(scene: Arc<Scene>) -> Checked {
     leaves(&scene, "other-user", &[NOBODY], 1, 0).await.map(drop)
@@ -101,19 +104,13 @@ async fn thaws(scene: Arc<Scene>) -> Checked {
     let group = Group::make(freezer.join(format!("spawner-{}", scene.witness.token())))?;
     let task = scene.spawner.spawn_task(&scene.spec("joins-group", [&group.0])).await?;
     scene.ready(2).await?;
-    let state = group.0.join("freezer.state");
-    std::fs::write(&state, "FROZEN")?;
-    let give_up = Instant::now() + Duration::from_secs(5);
-    while std::fs::read_to_string(&state)?.trim() != "FROZEN" {
-        require!(Instant::now() < give_up, "the freezer did not freeze");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    group.freeze().await?;
     let quick = patient().grace(Duration::from_millis(100)).deadline(Duration::from_millis(500));
     // Nobody can end it, so the usual promise is off for this once, and only for this.
     let outcome = scene.spawner.destroy_task(&task, &quick).await;
     let alive = scene.witness.gone();
     let survivors = scene.witness.living();
-    std::fs::write(&state, "THAWED")?;
+    group.thaw()?;
     require!(alive.is_err(), "the frozen member ended all the same, so this case asserts nothing here");
     require!(!outcome.is_clean(), "false clean: a frozen member is there ({survivors:?})");
     if scene.guaranteed(Capability::NameLeftovers) {
@@ -129,49 +126,6 @@ async fn thaws(scene: Arc<Scene>) -> Checked {
     scene.witness.gone_within(Duration::from_secs(5)).await?;
     clean_by_now(&scene, &task, &quick).await?;
     group.remove()
-}
-
-/// A control group that a case made; dropped, what is in it is thawed or killed, and it is removed.
-struct Group(PathBuf);
-
-impl Group {
-    fn make(path: PathBuf) -> Checked<Self> {
-        std::fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-
-    fn try_remove(&self) -> std::io::Result<()> {
-        let give_up = Instant::now() + Duration::from_secs(2);
-        loop {
-            match std::fs::remove_dir(&self.0) {
-                Err(_) if Instant::now() < give_up => std::thread::sleep(Duration::from_millis(2)),
-                removed => return removed,
-            }
-        }
-    }
-
-    fn remove(self) -> Checked {
-        match self.try_remove() {
-            Ok(()) => Ok(()),
-            Err(error) => Err(NotPassed::Failed(format!("{} is not empty: {error}", self.0.display()))),
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if !self.0.exists() {
-            return;
-        }
-        let write = |name: &str, text: &str| {
-            let file = self.0.join(name);
-            if file.exists() { std::fs::write(file, text) } else { Ok(()) }
-        };
-        let freed = write("freezer.state", "THAWED").and_then(|()| write("cgroup.kill", "1"));
-        if let Err(error) = freed.and_then(|()| self.try_remove()) {
-            eprintln!("cannot remove {}: {error}", self.0.display());
-        }
-    }
 }
 
 /// The control group of this name, anywhere below `folder`.

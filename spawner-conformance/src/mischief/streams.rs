@@ -19,6 +19,7 @@ pub(super) const WORKLOADS: &[(&str, Workload)] = &[
     ("tells-signals", tells_signals),
     ("tells-terminal", tells_terminal),
     ("watches-window", watches_window),
+    ("on-duty", on_duty),
 ];
 
 /// Says `held`, and leaves a process of another session behind that keeps standard output open.
@@ -40,6 +41,16 @@ fn pours(args: &Args) -> i32 {
         }
     }
     out.flush().map_or(74, |()| 0)
+}
+
+/// Says so on standard output, and says goodbye on both outputs when it is sent SIGUSR1.
+fn on_duty(_: &Args) -> i32 {
+    block(&[libc::SIGUSR1]);
+    let begun = say(b"on duty\n");
+    ready();
+    await_signal(&[libc::SIGUSR1]);
+    eprintln!("nothing happened");
+    begun + say(b"off duty\n") + 33
 }
 
 fn echoes(_: &Args) -> i32 {

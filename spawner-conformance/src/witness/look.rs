@@ -88,7 +88,7 @@ fn living_state(pid: u32) -> Option<char> {
     entries(Path::new(&threads)).into_iter().filter_map(state).find(|state| !matches!(state, 'Z' | 'X' | 'x'))
 }
 
-fn entries(folder: &Path) -> Vec<u32> {
+pub(super) fn entries(folder: &Path) -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }

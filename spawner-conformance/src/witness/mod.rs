@@ -4,8 +4,10 @@
 //! when the last of them has ended (`flock`, before the last one can be reaped). And every process of a
 //! task has the scenario's token on its command line. Both must say the same.
 
+mod herd;
 mod jail;
 mod look;
+mod memory;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -17,8 +19,10 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::mischief;
 
+pub(crate) use herd::{Herd, groups_of, marked};
 pub(crate) use jail::Jail;
 pub use look::Living;
+pub(crate) use memory::MemoryJail;
 
 /// How often a witness that waits looks again.
 const PAUSE: Duration = Duration::from_millis(2);

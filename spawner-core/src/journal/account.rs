@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::host;
 use super::page::{Note, Opening, Page, open_plain};
 use crate::cleanup::Resource;
@@ -42,7 +45,8 @@ pub struct Account {
 }
 
 /// What became of the harness that made a record, seen from this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Whose {
     /// It lives (a stopped one does).
     Living,

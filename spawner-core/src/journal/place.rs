@@ -117,6 +117,13 @@ impl Journal {
         Ok(records.filter_map(|path| Account::read(Page::at(path))).collect())
     }
 
+    /// Whether there is any record but that of the task `own`. Looks at names only.
+    pub fn has_others(&self, own: TaskId) -> bool {
+        let own = self.page(own).map(|page| page.path().to_owned()).ok();
+        let files = self.files().unwrap_or_default();
+        files.iter().any(|path| path.extension() == Some(OsStr::new(ENDING)) && Some(path) != own.as_ref())
+    }
+
     /// The record of one task.
     pub fn find(&self, id: TaskId) -> Result<Option<Account>> {
         let page = self.page(id)?;

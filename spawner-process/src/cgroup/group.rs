@@ -73,19 +73,7 @@ impl Group {
 
     /// The pids of all processes in it and below it.
     pub(crate) fn pids(&self) -> io::Result<Vec<i32>> {
-        let mut found = Vec::new();
-        let mut folders = vec![self.path.clone()];
-        while let Some(folder) = folders.pop() {
-            match fs::read_to_string(folder.join("cgroup.procs")) {
-                Ok(text) => found.extend(text.lines().filter_map(|pid| pid.parse::<i32>().ok())),
-                Err(error) if gone(&error) => continue,
-                // A threaded group lists its processes in the group above it.
-                Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
-                Err(error) => return Err(error),
-            }
-            folders.extend(subfolders(&folder)?);
-        }
-        Ok(found)
+        pids_below(&self.path)
     }
 
     /// Removes the groups below it, which must be empty.
@@ -130,6 +118,23 @@ const AS_MADE: [(&str, &str); 5] = [
     ("cgroup.max.descendants", "max"),
     ("cgroup.max.depth", "max"),
 ];
+
+/// The pids of all processes in the group at `path` and below it; none where it is gone.
+pub(crate) fn pids_below(path: &Path) -> io::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        match fs::read_to_string(folder.join("cgroup.procs")) {
+            Ok(text) => found.extend(text.lines().filter_map(|pid| pid.parse::<i32>().ok())),
+            Err(error) if gone(&error) => continue,
+            // A threaded group lists its processes in the group above it.
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
+            Err(error) => return Err(error),
+        }
+        folders.extend(subfolders(&folder)?);
+    }
+    Ok(found)
+}
 
 /// Removes a group and those below it. One that is gone already is fine.
 pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {

@@ -3,17 +3,23 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use spawner_core::{Error, Result};
+use spawner_core::{Error, ProcessIdentity, Result};
 use tokio::time::Instant;
 
+use super::keepers::Supervisor;
 use super::link::{Hear, Link};
-use crate::words::{Ended, Order, Reply, Request, Sight, Word};
+use crate::words::{Ended, Order, Reply, Request, Sight, ToSupervisor, Word};
 
 /// A keeper, seen from the harness.
 #[derive(Debug)]
 pub(crate) struct KeeperLink {
     pub(crate) pid: i32,
+    pub(crate) identity: ProcessIdentity,
+    /// Who forked it, where that was this harness's own.
+    pub(crate) supervisor: Option<Arc<Supervisor>>,
     pub(crate) link: Link<KeeperState>,
 }
 
@@ -84,6 +90,26 @@ impl Drop for Asked<'_> {
 }
 
 impl KeeperLink {
+    /// Has the supervisor not wait for this keeper, nor end it, when the harness is dead.
+    pub(crate) fn detach(&self) {
+        let told =
+            self.supervisor.as_ref().map(|own| own.link.say(&ToSupervisor::Detach(self.pid), Vec::new()));
+        if let Some(Err(error)) = told {
+            // A supervisor that is gone waits for nobody.
+            tracing::trace!(%error, "the supervisor is gone");
+        }
+    }
+
+    /// The control group in which it makes those of its tasks.
+    pub(crate) fn group(&self) -> Option<PathBuf> {
+        self.supervisor.as_ref()?.set_up.group.clone()
+    }
+
+    /// Whether the supervisor that inherits what this keeper keeps is there.
+    pub(crate) fn has_supervisor(&self) -> bool {
+        self.supervisor.as_ref().is_some_and(|supervisor| !supervisor.link.is_closed())
+    }
+
     /// Says something and waits for the answer. Cancel-safe: the answer to a dropped call is dropped.
     pub(crate) async fn ask(&self, order: Order, descriptors: Vec<OwnedFd>) -> Result<Reply> {
         let number = self.say(order, descriptors)?;

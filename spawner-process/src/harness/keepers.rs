@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use spawner_core::lifeline::{self, Helper, Lifeline};
-use spawner_core::{Error, ErrorKind, Result};
+use spawner_core::{Error, ErrorKind, ProcessIdentity, Result};
 
 use super::keeper_link::{KeeperLink, KeeperState};
 use super::link::{Hear, Link};
@@ -83,9 +83,11 @@ impl SupervisorState {
 /// A running supervisor.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
-    link: Link<SupervisorState>,
+    pub(crate) link: Link<SupervisorState>,
     /// What its keepers are told first.
-    set_up: SetUp,
+    pub(crate) set_up: SetUp,
+    /// As records name it.
+    pub(crate) identity: Option<ProcessIdentity>,
     helper: Mutex<Option<Helper>>,
 }
 
@@ -193,7 +195,14 @@ impl Keepers {
                 let link = Link::new(socket, KeeperState::default()).map_err(lost)?;
                 let set_up = Request { number: 0, order: Order::SetUp(supervisor.set_up.clone()) };
                 link.say(&set_up, Vec::new()).map_err(lost)?;
-                Ok(Arc::new(KeeperLink { pid, link }))
+                // One that has ended by now is found out by its socket.
+                let identity = ProcessIdentity::of(pid.cast_unsigned());
+                let identity = identity.unwrap_or_else(|| ProcessIdentity {
+                    pid: pid.cast_unsigned(),
+                    start_time: 0,
+                    ..ProcessIdentity::own()
+                });
+                Ok(Arc::new(KeeperLink { pid, identity, supervisor: Some(Arc::clone(&supervisor)), link }))
             }
             Err(libc::EMFILE) => Err(Error::io("get a keeper from", "the supervisor", Errno::MFILE.into())),
             Err(errno) => {
@@ -223,11 +232,14 @@ impl Keepers {
         let mut set_up = SetUp { single, ..self.set_up.clone() };
         if let Some(parent) = &mut set_up.group {
             // A name that says whose it is, and is new for each supervisor.
-            *parent = parent.join(format!("spawner-{}-{}", std::process::id(), lifeline.helper.pid()));
+            let own = ProcessIdentity::own();
+            *parent =
+                parent.join(format!("spawner-{}-{}-{}", own.pid, lifeline.helper.pid(), own.start_time));
         }
         link.say(&ToSupervisor::SetUp(set_up.clone()), Vec::new()).map_err(broken)?;
+        let identity = ProcessIdentity::of(lifeline.helper.pid());
         let helper = Mutex::new(Some(lifeline.helper));
-        let supervisor = Arc::new(Supervisor { link, set_up, helper });
+        let supervisor = Arc::new(Supervisor { link, set_up, identity, helper });
         *own = Some(Arc::clone(&supervisor));
         Ok(supervisor)
     }
@@ -245,25 +257,28 @@ impl Keepers {
         Ok((lifeline::start(ROLE, self.program.as_deref())?, false))
     }
 
-    /// Has the supervisor end a keeper that no longer answers.
-    pub(crate) async fn end(&self, keeper: i32) -> Result<()> {
-        let supervisor = self.running().await?;
+    /// Ends a keeper that no longer answers.
+    pub(crate) fn end(keeper: &KeeperLink) -> Result<()> {
+        let Some(supervisor) = keeper.supervisor.as_ref().filter(|own| !own.link.is_closed()) else {
+            return end_by_identity(&keeper.identity);
+        };
         supervisor.resume();
-        let told = supervisor.link.say(&ToSupervisor::EndKeeper(keeper), Vec::new());
+        let told = supervisor.link.say(&ToSupervisor::EndKeeper(keeper.pid), Vec::new());
         told.map_err(|source| Error::io("end the keeper through", "the supervisor", source))
     }
 
-    /// What is left of what dead keepers kept, of which this is one, as soon as `wanted` likes it.
+    /// What is left of what the dead keepers of this one's supervisor kept, as soon as `wanted` likes it.
     pub(crate) async fn orphans(
-        &self,
-        keeper: i32,
+        keeper: &KeeperLink,
         wanted: impl Fn(&Orphans) -> bool + Send,
     ) -> Result<Orphans> {
-        let supervisor = self.running().await?;
+        let gone =
+            || Error::new(ErrorKind::Lost, "learn about orphans from", "the supervisor, which is gone");
+        let supervisor = keeper.supervisor.as_ref().ok_or_else(gone)?;
         let lost = |source| Error::io("learn about orphans from", "the supervisor", source);
         supervisor.resume();
         supervisor.link.with(|state| state.orphans = None);
-        supervisor.link.say(&ToSupervisor::Orphans(keeper), Vec::new()).map_err(lost)?;
+        supervisor.link.say(&ToSupervisor::Orphans(keeper.pid), Vec::new()).map_err(lost)?;
         supervisor.link.until(|state| state.orphans.clone().filter(&wanted)).await.map_err(lost)
     }
 
@@ -298,6 +313,21 @@ impl Keepers {
         supervisor.resume();
         let helper = supervisor.helper.lock().unwrap_or_else(PoisonError::into_inner).take();
         helper.map(|helper| Leaving(helper, supervisor.set_up.group.clone()))
+    }
+}
+
+/// Ends a keeper that is not this process's child, nor its supervisor's any more, through a pidfd.
+pub(crate) fn end_by_identity(keeper: &ProcessIdentity) -> Result<()> {
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+    let failed = |errno: Errno| Error::io("end the keeper", keeper.to_string(), errno.into());
+    let Some(pid) = Pid::from_raw(keeper.pid.cast_signed()) else { return Ok(()) };
+    let ended = pidfd_open(pid, PidfdFlags::empty()).and_then(|pidfd| {
+        // Only after the pidfd is had does the identity say whose it is.
+        if keeper.is_alive() { pidfd_send_signal(pidfd, Signal::KILL) } else { Ok(()) }
+    });
+    match ended {
+        Err(Errno::SRCH) => Ok(()),
+        other => other.map_err(failed),
     }
 }
 

@@ -1,26 +1,39 @@
 //! One task, as the harness knows it.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use spawner_core::journal::Page;
 use spawner_core::ladder::Progress;
-use spawner_core::{Error, ErrorKind, Evidence, Exit, Result, TaskId};
+use spawner_core::{
+    Error, ErrorKind, Evidence, Exit, Lifetime, Mechanism, ProcessIdentity, Result, TaskId, TaskRecord,
+};
 use tokio::time::Instant;
 
 use super::keeper_link::{KeeperLink, KeeperState};
 use super::stdio::Ends;
+use crate::remains::Remains;
 use crate::sys;
-use crate::words::{Ended, Sight, Started};
+use crate::words::{Ended, Member, Sight};
 
 /// What the backend knows of one task.
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) id: TaskId,
-    pub(crate) started: Started,
+    pub(crate) leader: Option<ProcessIdentity>,
+    pub(crate) mechanisms: Vec<Mechanism>,
     /// The command name, for when nobody can look any more.
     pub(crate) name: String,
     pub(crate) linger: Duration,
-    pub(crate) keeper: i32,
+    /// Its record, where it is on one.
+    pub(crate) page: Option<Page>,
+    pub(crate) detached: bool,
+    /// How it is found where neither keeper nor supervisor has it any more.
+    pub(crate) remains: Remains,
+    /// What was seen of it then, and killed.
+    pub(crate) struck: Mutex<Vec<Member>>,
     /// Which of its keeper's tasks this is.
     generation: u32,
     link: Mutex<Option<Arc<KeeperLink>>>,
@@ -38,25 +51,44 @@ pub(crate) struct Memo {
 }
 
 impl Live {
+    /// A task that `record` describes and `keeper` has; `None` where nobody has it any more.
     pub(crate) fn new(
-        (id, name): (TaskId, String),
-        started: Started,
+        record: &TaskRecord,
         linger: Duration,
-        link: Arc<KeeperLink>,
-        ends: Ends,
+        keeper: Option<Arc<KeeperLink>>,
+        remains: Remains,
+        page: Option<Page>,
     ) -> Self {
+        let program = record.argv.first().map(OsString::as_os_str).unwrap_or_default();
+        let name = Path::new(program).file_name().unwrap_or(program);
         Self {
-            id,
-            started,
-            name,
+            id: record.id,
+            leader: record.leader.clone(),
+            mechanisms: record.mechanisms.clone(),
+            name: name.to_string_lossy().into_owned(),
             linger,
-            keeper: link.pid,
-            generation: link.link.with(|state| state.task),
-            link: Mutex::new(Some(link)),
-            ends: Mutex::new(Some(ends)),
+            page,
+            detached: record.lifetime == Lifetime::Detached,
+            remains,
+            struck: Mutex::default(),
+            generation: keeper.as_ref().map_or(0, |link| link.link.with(|state| state.task)),
+            link: Mutex::new(keeper),
+            ends: Mutex::default(),
             progress: Arc::default(),
             memo: Mutex::default(),
         }
+    }
+
+    /// The same with the harness's ends of its streams.
+    pub(crate) fn with_ends(mut self, ends: Ends) -> Self {
+        self.ends = Mutex::new(Some(ends));
+        self
+    }
+
+    /// The same of which it is known how it ended, and by what it was proved gone.
+    pub(crate) fn with_memo(mut self, exit: Option<Exit>, proof: Option<Evidence>) -> Self {
+        self.memo = Mutex::new(Memo { exit: exit.map(|exit| (exit, Instant::now())), proof });
+        self
     }
 
     fn memo(&self) -> MutexGuard<'_, Memo> {
@@ -76,7 +108,7 @@ impl Live {
         if let Some(exit) = self.memo().exit.clone() {
             return Some(exit);
         }
-        let link = self.link()?;
+        let Some(link) = self.link() else { return Some(self.note_lost()) };
         let closed = link.link.is_closed();
         let ended = link.link.with(|state| self.read(state));
         match ended {
@@ -166,7 +198,7 @@ enum Heard {
     OfAnother,
 }
 
-fn exit(ended: Ended) -> Exit {
+pub(crate) fn exit(ended: Ended) -> Exit {
     if ended.out_of_memory {
         return Exit::OutOfMemory;
     }

@@ -1,26 +1,26 @@
 //! The rungs of the ladder, for one task of this machine.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use spawner_core::ladder::Progress;
-use spawner_core::{
-    AskScope, Error, ErrorKind, Evidence, Fate, Resource, ResourceKind, Result, Rungs, Strength,
-};
+use spawner_core::{AskScope, Error, ErrorKind, Evidence, Fate, Resource, Result, Rungs, Strength};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout};
 
 use super::evidence;
+use super::keeper_link::KeeperLink;
+use super::keepers::Keepers;
 use super::live::Live;
 use super::orphans::Left;
 use crate::backend::Shared;
-use crate::words::{Member, Order, Reply};
+use crate::remains::Remains;
+use crate::words::{Member, Order, Orphans, Reply};
 use spawner_core::proc::Stat;
 
 /// How long a keeper may take to hear an order before it counts as stuck: somebody may have stopped it.
-const HEARING: Duration = Duration::from_secs(1);
+pub(super) const HEARING: Duration = Duration::from_secs(1);
 
 pub(crate) struct ProcessRungs {
     pub(crate) shared: Arc<Shared>,
@@ -31,7 +31,7 @@ pub(crate) struct ProcessRungs {
 }
 
 impl ProcessRungs {
-    async fn tell(&self, order: Order) -> Result<Reply> {
+    pub(super) async fn tell(&self, order: Order) -> Result<Reply> {
         let Some(link) = self.live.link() else {
             return Err(Error::new(
                 ErrorKind::UnknownTask,
@@ -47,18 +47,25 @@ impl ProcessRungs {
 
     /// Returns where the keeper is found to be stopped; a task may have done that.
     async fn stopped(&self) {
+        let Some(keeper) = self.live.link() else { return };
         loop {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            if Stat::of(self.live.keeper).is_ok_and(|stat| matches!(stat.state, b'T' | b't')) {
+            if Stat::of(keeper.pid).is_ok_and(|stat| matches!(stat.state, b'T' | b't')) {
                 return;
             }
         }
     }
 
-    fn is_lost(&self) -> bool {
+    /// Whether no keeper has the task any more.
+    pub(super) fn is_lost(&self) -> bool {
         let closed = self.live.link().is_none_or(|link| link.link.is_closed());
         // A keeper that has seen its only task through leaves, too.
         closed && self.live.proof().is_none() && self.live.gone().is_none()
+    }
+
+    /// The keeper that died, where the supervisor that inherited what it kept is there.
+    pub(super) fn inherited(&self) -> Option<Arc<KeeperLink>> {
+        self.live.link().filter(|keeper| keeper.has_supervisor())
     }
 
     fn expect_done(&self, reply: Reply) -> Result<()> {
@@ -74,28 +81,23 @@ impl ProcessRungs {
     }
 
     /// The main process, as it was when it was last heard of.
-    fn leader(&self) -> Member {
-        Member {
-            pid: self.live.started.pid,
-            start_time: self.live.started.start_time,
-            name: Some(self.live.name.clone()),
-            fate: Fate::Killed,
-            reason: None,
-            denied: false,
-        }
+    fn leader(&self) -> Option<Member> {
+        let leader = self.live.leader.as_ref()?;
+        Some(Remains::leader(leader, Some(self.live.name.clone()), Fate::Killed))
     }
 
     /// What the supervisor sees of a task whose keeper died.
-    async fn look_at_orphans(&self) -> Result<Evidence> {
-        let keeper = self.live.keeper;
-        let orphans =
-            self.shared.keepers.orphans(keeper, |orphans| orphans.keepers.contains(&keeper)).await?;
-        let Left { mut members, certain } = orphans.of(keeper, self.live.id);
-        if !members.iter().any(|member| member.pid == self.live.started.pid) {
-            members.insert(0, self.leader());
+    async fn look_at_orphans(&self, keeper: &KeeperLink) -> Result<Evidence> {
+        let died = |orphans: &Orphans| orphans.keepers.contains(&keeper.pid);
+        let orphans = Keepers::orphans(keeper, died).await?;
+        let Left { mut members, certain } = orphans.of(keeper.pid, self.live.id);
+        if let Some(leader) = self.leader()
+            && !members.iter().any(|member| member.pid == leader.pid)
+        {
+            members.insert(0, leader);
         }
         Ok(Evidence {
-            mechanisms: self.live.started.mechanisms.clone(),
+            mechanisms: self.live.mechanisms.clone(),
             strength: if certain { Strength::CannotMiss } else { Strength::Blind },
             total: members.len(),
             resources: members.iter().map(evidence::resource).collect(),
@@ -104,7 +106,7 @@ impl ProcessRungs {
     }
 }
 
-fn unexpected(reply: &Reply) -> Error {
+pub(super) fn unexpected(reply: &Reply) -> Error {
     Error::new(ErrorKind::Lost, "understand", "the keeper of the task").because(format!("it said {reply:?}"))
 }
 
@@ -122,16 +124,24 @@ impl Rungs for ProcessRungs {
         if !self.is_lost() && self.live.emptied().await.is_ok() {
             return Ok(());
         }
-        let keeper = self.live.keeper;
-        let settled = self.shared.keepers.orphans(keeper, |orphans| {
-            orphans.keepers.contains(&keeper) && orphans.alive.is_empty() && orphans.certain
-        });
-        settled.await.map(drop)
+        let Some(keeper) = self.inherited() else { return self.await_no_remains().await };
+        let gone = |orphans: &Orphans| {
+            orphans.keepers.contains(&keeper.pid) && orphans.alive.is_empty() && orphans.certain
+        };
+        match Keepers::orphans(&keeper, gone).await {
+            Ok(_) => Ok(()),
+            Err(_) if !keeper.has_supervisor() => self.await_no_remains().await,
+            Err(error) => Err(error),
+        }
     }
 
     async fn members(&mut self) -> Result<(Vec<Resource>, usize)> {
         if self.is_lost() {
-            return Ok((Vec::new(), 0));
+            if self.inherited().is_some() {
+                return Ok((Vec::new(), 0));
+            }
+            let found = self.remains(|remains| remains.look(false)).await?;
+            return Ok((found.alive.iter().map(evidence::resource).collect(), found.alive.len()));
         }
         match self.tell(Order::Members).await? {
             Reply::Failed(_) if self.live.gone().is_some() => Ok((Vec::new(), 0)),
@@ -143,14 +153,17 @@ impl Rungs for ProcessRungs {
     async fn ask(&mut self, scope: AskScope) -> Result<()> {
         if self.is_lost() {
             // The supervisor ends by force what a dead keeper kept.
-            return Ok(());
+            return match self.inherited() {
+                Some(_) => Ok(()),
+                None => self.remains(Remains::ask).await,
+            };
         }
         self.expect_done(self.tell(Order::Ask(scope)).await?)
     }
 
     async fn force(&mut self) -> Result<()> {
         if self.is_lost() {
-            return Ok(());
+            return if self.inherited().is_some() { Ok(()) } else { self.strike().await.map(drop) };
         }
         let told = tokio::select! {
             told = self.tell(Order::Force) => told.ok(),
@@ -159,7 +172,10 @@ impl Rungs for ProcessRungs {
         match told {
             Some(reply) => self.expect_done(reply),
             // It is stopped, or dead: what it keeps falls to the supervisor, which ends it.
-            None => self.shared.keepers.end(self.live.keeper).await,
+            None => match self.live.link() {
+                Some(keeper) => Keepers::end(&keeper),
+                None => self.strike().await.map(drop),
+            },
         }
     }
 
@@ -168,12 +184,15 @@ impl Rungs for ProcessRungs {
             return Ok(proof);
         }
         let evidence = if let Some(sight) = self.live.gone() {
-            evidence::of_sight(&sight, &self.live.started.mechanisms)
+            evidence::of_sight(&sight, &self.live.mechanisms)
         } else if self.is_lost() {
-            self.look_at_orphans().await?
+            match self.inherited() {
+                Some(keeper) => self.look_at_orphans(&keeper).await?,
+                None => self.look_at_remains().await?,
+            }
         } else {
             match self.tell(Order::Look).await? {
-                Reply::Look(sight) => evidence::of_sight(&sight, &self.live.started.mechanisms),
+                Reply::Look(sight) => evidence::of_sight(&sight, &self.live.mechanisms),
                 other => return Err(unexpected(&other)),
             }
         };
@@ -182,47 +201,23 @@ impl Rungs for ProcessRungs {
     }
 
     fn last_known(&mut self, why: &str) -> Evidence {
-        let leader = evidence::unverified(&self.leader(), why);
-        Evidence::blind(self.live.started.mechanisms.clone(), leader)
+        let mechanisms = self.live.mechanisms.clone();
+        let resources: Vec<_> =
+            self.leader().iter().map(|leader| evidence::unverified(leader, why)).collect();
+        let total = resources.len();
+        Evidence { mechanisms, strength: Strength::Blind, resources, total, usage: None }
     }
 
     async fn release(&mut self) -> Vec<Resource> {
-        let Some(seen) = self.seen.take() else { return Vec::new() };
-        if self.live.gone().is_some() {
-            self.shared.settled(&self.live, seen);
-            return Vec::new();
-        }
-        if self.is_lost() {
-            // Without certainty a later look may still find out.
-            if seen.strength == Strength::CannotMiss {
-                self.live.abandon();
+        let Some(seen) = self.seen.take().or_else(|| self.live.proof()) else { return Vec::new() };
+        let trouble = self.give_back(&seen).await;
+        if trouble.is_empty() {
+            if self.live.proof().is_none() && self.may_settle(&seen) {
                 self.shared.settled(&self.live, seen);
             }
-            return Vec::new();
+        } else {
+            self.seen = Some(seen);
         }
-        match self.tell(Order::Release).await {
-            Ok(Reply::Released(trouble)) if trouble.is_empty() => {
-                self.shared.settled(&self.live, seen);
-                Vec::new()
-            }
-            Ok(Reply::Released(trouble)) => trouble.into_iter().map(not_removed).collect(),
-            Ok(other) => {
-                vec![not_removed((PathBuf::from("/sys/fs/cgroup"), Some(unexpected(&other).to_string())))]
-            }
-            Err(error) => vec![not_removed((PathBuf::from("/sys/fs/cgroup"), Some(error.to_string())))],
-        }
-    }
-}
-
-fn not_removed((path, why): (PathBuf, Option<String>)) -> Resource {
-    let path = path.display().to_string();
-    Resource {
-        kind: ResourceKind::Cgroup,
-        started: None,
-        name: None,
-        fate: Fate::Survived,
-        reason: why,
-        remedy: Some(format!("rmdir {path}")),
-        id: path,
+        trouble
     }
 }

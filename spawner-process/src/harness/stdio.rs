@@ -3,12 +3,12 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
-use spawner_core::{Error, ErrorKind, Input, Output, Result, TaskSpec, WindowSize};
+use spawner_core::{Error, Input, Logs, Output, Result, TaskSpec, WindowSize};
 
 /// The harness's ends of a task's streams.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ pub(crate) struct Streams {
 }
 
 /// Opens them as the specification says.
-pub(crate) fn open(spec: &TaskSpec) -> Result<Streams> {
+pub(crate) fn open(spec: &TaskSpec, logs: &Logs) -> Result<Streams> {
     let mut ends = Ends::default();
     let mut slave = None;
     if spec.wants_terminal() {
@@ -53,8 +53,11 @@ pub(crate) fn open(spec: &TaskSpec) -> Result<Streams> {
         Input::Terminal => share(&slave),
     };
     let stdin = stdin.map_err(failed("the standard input of the task"))?;
-    let stdout = output(&spec.stdout, rustix::stdio::stdout(), &mut ends.stdout, || share(&slave))?;
-    let stderr = output(&spec.stderr, rustix::stdio::stderr(), &mut ends.stderr, || share(&slave))?;
+    let kept = |log: &Option<PathBuf>| log.clone().unwrap_or_default();
+    let (log, share) = (kept(&logs.stdout), || share(&slave));
+    let stdout = output(&spec.stdout, rustix::stdio::stdout(), &mut ends.stdout, share, &log)?;
+    let log = kept(&logs.stderr);
+    let stderr = output(&spec.stderr, rustix::stdio::stderr(), &mut ends.stderr, share, &log)?;
     let terminals =
         [spec.stdin == Input::Terminal, spec.stdout == Output::Terminal, spec.stderr == Output::Terminal];
     let terminal = (0u8..).zip(terminals).find_map(|(number, is)| is.then_some(number));
@@ -66,6 +69,7 @@ fn output(
     inherited: BorrowedFd<'_>,
     end: &mut Option<OwnedFd>,
     terminal: impl Fn() -> io::Result<OwnedFd>,
+    log: &Path,
 ) -> Result<OwnedFd> {
     let opened = match wanted {
         Output::Inherit => own(inherited),
@@ -76,7 +80,7 @@ fn output(
             writer
         }),
         Output::Terminal => terminal(),
-        Output::Log => return Err(Error::new(ErrorKind::Unavailable, "keep the output of", "the task")),
+        Output::Log => return keep(log),
     };
     opened.map_err(|source| Error::io("open", "an output stream of the task", source))
 }
@@ -110,6 +114,17 @@ fn write(path: &Path, append: bool) -> Result<OwnedFd> {
     let opened = options.open(path);
     Ok(opened
         .map_err(|source| Error::io("open for the task's output", path.display().to_string(), source))?
+        .into())
+}
+
+/// A file beside the record, for this user's eyes only; whoever writes to it appends.
+fn keep(path: &Path) -> Result<OwnedFd> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = OpenOptions::new();
+    options.create_new(true).append(true).mode(0o600);
+    let opened = options.open(path);
+    Ok(opened
+        .map_err(|source| Error::io("keep the task's output in", path.display().to_string(), source))?
         .into())
 }
 

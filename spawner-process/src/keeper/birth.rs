@@ -22,8 +22,8 @@ use crate::words::{Obstacle, Reply, Start, Started, Step};
 use spawner_core::proc::Stat;
 
 /// The signals whose meaning helpers changed; the task gets what the harness had.
-pub(crate) const CHANGED_SIGNALS: [i32; 6] =
-    [libc::SIGCHLD, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGPIPE];
+pub(crate) const CHANGED_SIGNALS: [i32; 7] =
+    [libc::SIGUSR1, libc::SIGCHLD, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGPIPE];
 
 /// Everything a child needs between its birth and its program, made before it is born.
 pub(super) struct Cradle {
@@ -53,7 +53,7 @@ impl Keeper {
             None => LimitGroups::default(),
             Some((limits, limiters)) => {
                 let supervisor = self.supervisor.map_or(0, |pid| pid.as_raw_nonzero().get().cast_unsigned());
-                let name = format!("{}{}", LimitGroups::prefix(supervisor, self.index), self.tasks);
+                let name = format!("{}{}", LimitGroups::prefix(supervisor, self.index), self.stem());
                 match LimitGroups::create(limits, limiters, &name, path.as_deref()) {
                     Ok(groups) => groups,
                     Err(error) => {
@@ -137,7 +137,8 @@ impl Keeper {
         mechanisms.extend(init.is_some().then_some(Mechanism::PidNamespace));
         mechanisms.extend(group.is_some().then_some(Mechanism::CgroupV2));
         mechanisms.push(if watch.is_some() { Mechanism::ProcessGroup } else { Mechanism::Subreaper });
-        let started = Started { pid, start_time, mechanisms };
+        let init_pid = init.as_ref().map(|init| init.pid);
+        let started = Started { pid, start_time, mechanisms, init: init_pid };
         let life = Life::new(Newborn {
             pid,
             pidfd,

@@ -6,9 +6,11 @@
 
 mod birth;
 mod group_watch;
+mod guests;
 mod init;
 mod life;
 mod orders;
+mod record;
 mod roster;
 
 use std::io;
@@ -18,17 +20,21 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use spawner_core::lifeline::Watch;
 
+use spawner_core::proc::Stat;
+
 use crate::cgroup::Group;
 use crate::config::Choice;
+use crate::door::Door;
 use crate::sys::SharedWord;
 use crate::vfork::Stack;
 use crate::wake::{self, Wake};
 use crate::wire::Wire;
-use crate::words::{Order, Request, SetUp, Word};
+use crate::words::{Ended, Order, Reply, Request, SetUp, Word};
 
 pub(crate) use birth::CHANGED_SIGNALS;
 use life::Life;
 pub(crate) use orders::survivor;
+use record::Record;
 
 /// How long a keeper goes on trying after the harness died, when all that is left may not be signalled.
 pub(crate) const PATIENCE_WITH_DENIAL: Duration = Duration::from_secs(5);
@@ -50,6 +56,14 @@ pub(crate) struct Keeper {
     index: u64,
     /// The process that forked this one.
     supervisor: Option<rustix::process::Pid>,
+    /// Its own start time, the part of its identity that a pid is not.
+    start_time: u64,
+    /// What is on record of the present task.
+    record: Record,
+    /// How the present task's main process ended, for guests.
+    ended: Option<Ended>,
+    /// Where other harnesses get in touch.
+    door: Option<Door>,
     /// How many tasks there have been.
     tasks: u64,
     life: Option<Life>,
@@ -94,6 +108,10 @@ impl Keeper {
             stack: Stack::new(),
             index,
             supervisor: rustix::process::getppid(),
+            start_time: Stat::of(std::process::id().cast_signed())?.start_time,
+            record: Record::default(),
+            ended: None,
+            door: None,
             tasks: 0,
             life: None,
             told_empty: false,
@@ -122,7 +140,12 @@ impl Keeper {
     fn make_group(&mut self) {
         let parent = self.set_up.group.as_ref();
         self.group =
-            parent.map(|parent| Group::create(&parent.join(format!("task-{}-{}", self.index, self.tasks))));
+            parent.map(|parent| Group::create(&parent.join(format!("task-{}-{}", self.index, self.stem()))));
+    }
+
+    /// The end of the names of this task's groups: it tells the keeper to whoever finds one.
+    fn stem(&self) -> String {
+        format!("{}-{}-{}", std::process::id(), self.start_time, self.tasks)
     }
 
     fn serve(&mut self) -> io::Result<()> {
@@ -141,8 +164,10 @@ impl Keeper {
         let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
         let sleep = life.tend(group);
         let end = life.take_end();
+        self.ended = self.ended.or(end);
         if !life.is_empty() {
             if let Some(end) = end {
+                self.record.ended(end);
                 self.tell(&Word::Ended(end));
             }
             return sleep;
@@ -151,8 +176,15 @@ impl Keeper {
             return None;
         }
         let sight = life.look(group);
+        if self.harness_died.is_some() && self.set_up.mechanism == Choice::ProcessGroup {
+            self.record.end_marked();
+        }
+        if let Some(end) = end {
+            self.record.ended(end);
+        }
         match sight {
-            Ok(sight) if self.give_back().is_empty() && self.give_up_group().is_ok() => {
+            Ok(mut sight) if self.give_back().is_empty() && self.give_up_group().is_ok() => {
+                sight.recorded = self.record.gone(&sight).is_ok();
                 self.tell(&Word::Gone(end, Box::new(sight)));
                 self.used_group = true;
             }
@@ -178,6 +210,7 @@ impl Keeper {
 
     /// Tells the harness. Where that is gone, the next read of the socket says so.
     fn tell(&mut self, word: &Word) {
+        self.tell_guests(word);
         if self.wire.send(word, Vec::new()).is_err() {
             self.harness_died.get_or_insert_with(Instant::now);
         }
@@ -198,6 +231,13 @@ impl Keeper {
         if let Some(reports) = self.life.as_ref().and_then(Life::reports) {
             fds.push(PollFd::from_borrowed_fd(reports, PollFlags::IN));
         }
+        if let Some(door) = &self.door {
+            fds.push(PollFd::from_borrowed_fd(door.listener().as_fd(), PollFlags::IN));
+            let guests = door.guests.iter().filter(|guest| !guest.interest().is_empty());
+            fds.extend(
+                guests.map(|guest| PollFd::from_borrowed_fd(guest.socket().as_fd(), guest.interest())),
+            );
+        }
         if let Some(harness) = self.harness.fd() {
             fds.push(PollFd::from_borrowed_fd(harness, PollFlags::IN));
         }
@@ -213,7 +253,10 @@ impl Keeper {
         if spoken_to {
             self.listen()?;
         }
-        if !self.wire.is_closed() && self.harness.is_dead() { self.harness_is_gone() } else { Ok(()) }
+        self.receive_guests();
+        // Asked in any case: a pidfd that is readable would have it awake for ever.
+        let dead = self.harness.is_dead();
+        if dead && !self.wire.is_closed() { self.harness_is_gone() } else { Ok(()) }
     }
 
     fn listen(&mut self) -> io::Result<()> {
@@ -228,7 +271,12 @@ impl Keeper {
                 continue;
             }
             let reply = self.obey(request.order, &descriptors);
-            if self.wire.send(&Word::Reply(number, reply), Vec::new()).is_err() {
+            let started = if let Reply::Started(started) = &reply { Some(started.clone()) } else { None };
+            let sent = self.wire.send(&Word::Reply(number, reply), Vec::new());
+            if let Some(started) = started {
+                self.record.started(&started);
+            }
+            if sent.is_err() {
                 return self.harness_is_gone();
             }
         }
@@ -244,7 +292,9 @@ impl Keeper {
             self.wire.receive()?;
         }
         self.harness_died.get_or_insert_with(Instant::now);
-        if let Some(life) = &mut self.life {
+        if let Some(life) = &mut self.life
+            && !self.record.is_detached()
+        {
             life.force();
         }
         Ok(())

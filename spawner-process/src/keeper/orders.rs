@@ -10,8 +10,9 @@ use spawner_core::Fate;
 
 use super::Keeper;
 use super::life::Life;
+use super::record::Record;
 use crate::tree::Seen;
-use crate::words::{Member, Order, Reply};
+use crate::words::{Member, Obstacle, Order, Reply};
 
 impl Keeper {
     /// Carries out an order.
@@ -19,12 +20,12 @@ impl Keeper {
         if let Order::Start(start) = order {
             let size = start.env.iter().chain(&start.argv).map(Vec::len).sum::<usize>();
             self.bloated = size > crate::wire::LARGE;
-            return self.start(&start, descriptors).unwrap_or_else(Reply::NotStarted);
+            // Guests came for another task.
+            (self.record, self.ended, self.door) = (Record::new(&start), None, None);
+            return self.start(&start, descriptors).unwrap_or_else(|obstacle| self.not_started(obstacle));
         }
         if matches!(order, Order::Release) {
-            let trouble = self.give_back();
-            self.used_group = trouble.is_empty();
-            return Reply::Released(trouble);
+            return Reply::Released(self.release());
         }
         let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
         let Some(life) = &mut self.life else { return Reply::Failed("it keeps no task".into()) };
@@ -50,6 +51,31 @@ impl Keeper {
             Ok(()) => Reply::Done,
             Err(error) => Reply::Failed(error.to_string()),
         }
+    }
+
+    /// A task could not be started, and nothing of it is there.
+    fn not_started(&mut self, mut obstacle: Obstacle) -> Reply {
+        if let Err(error) = self.record.never() {
+            obstacle.detail = format!("{}; and then: {error}", obstacle.detail);
+        }
+        Reply::NotStarted(obstacle)
+    }
+
+    /// Gives back what could not be when the task ended, and the record with it.
+    fn release(&mut self) -> Vec<(PathBuf, Option<String>)> {
+        let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
+        let sight = self.life.as_mut().map(|life| life.look(group));
+        let mut trouble = self.give_back();
+        self.used_group = trouble.is_empty();
+        let recorded = match sight {
+            Some(Ok(sight)) if trouble.is_empty() => self.record.gone(&sight),
+            Some(Err(error)) if trouble.is_empty() => Err(error),
+            _ => Ok(()),
+        };
+        if let (Err(error), Some(page)) = (recorded, self.record.page()) {
+            trouble.push((page.path().to_owned(), Some(error.to_string())));
+        }
+        trouble
     }
 
     /// Gives back what was made for the task that ended. Says what could not be.

@@ -6,6 +6,7 @@
 
 mod orphans;
 mod owner;
+mod records;
 mod signals;
 mod stuck;
 
@@ -46,10 +47,14 @@ struct Supervisor {
     group_path: Option<std::path::PathBuf>,
     /// The control group of this harness.
     group: Option<Group>,
+    /// The folder of the journal.
+    journal: Option<PathBuf>,
     keepers: BTreeMap<i32, u64>,
     /// Those of them that were killed. One that is traced stays a zombie, without a notice of its end, as long
     /// as its tracer does not look; which may be a member of its task.
     condemned: BTreeSet<i32>,
+    /// Those of them whose task may outlive the harness.
+    detached: BTreeSet<i32>,
     forked: u64,
     orphanage: Orphanage,
     harness_died: Option<Instant>,
@@ -101,8 +106,10 @@ impl Supervisor {
             wake: Wake::new()?,
             group_path: None,
             group: None,
+            journal: None,
             keepers: BTreeMap::new(),
             condemned: BTreeSet::new(),
+            detached: BTreeSet::new(),
             forked: 0,
             orphanage: Orphanage::default(),
             harness_died: None,
@@ -124,7 +131,7 @@ impl Supervisor {
                 Next::Go => {}
             }
             let again = self.tend();
-            if self.harness_died.is_some() && self.keepers.is_empty() {
+            if self.harness_died.is_some() && !self.waits_for_keepers() {
                 if self.orphanage.is_settled() {
                     return self.leave();
                 }
@@ -137,6 +144,11 @@ impl Supervisor {
             next = self.listen()?;
             self.reap()?;
         }
+    }
+
+    /// Whether there is a keeper that ends with the harness.
+    fn waits_for_keepers(&self) -> bool {
+        self.keepers.keys().any(|pid| !self.detached.contains(pid))
     }
 
     fn sleep(&mut self, most: Option<Duration>) -> io::Result<()> {
@@ -166,6 +178,7 @@ impl Supervisor {
                         return Ok(next);
                     }
                 }
+                ToSupervisor::Detach(pid) => drop(self.detached.insert(pid)),
                 ToSupervisor::EndKeeper(pid) => self.end_keeper(pid),
                 ToSupervisor::Leave => return Ok(Next::Leave),
                 ToSupervisor::Orphans(of) => {
@@ -209,6 +222,7 @@ impl Supervisor {
         let family = set_up.group.as_deref().and_then(Path::file_name);
         self.orphanage.set_family(family.map(|name| name.to_string_lossy().into_owned()));
         // Where it cannot be made, neither can those below it, and the first start of a task says why.
+        self.journal.clone_from(&set_up.journal);
         self.group_path.clone_from(&set_up.group);
         self.group = set_up.group.as_deref().and_then(|path| Group::create_or_open(path).ok());
         Ok(())
@@ -253,6 +267,7 @@ impl Supervisor {
                 tracing::debug!(%errno, "a keeper has ended by itself");
             }
             self.condemned.insert(pid);
+            self.detached.remove(&pid);
             self.orphanage.expect();
         }
     }
@@ -263,6 +278,7 @@ impl Supervisor {
             match sys::reap(None)? {
                 Reap::One(child) => {
                     let clean = !self.condemned.remove(&child.pid) && sys::decode(child.status) == Ok(0);
+                    self.detached.remove(&child.pid);
                     if let Some(index) = self.keepers.remove(&child.pid) {
                         let groups = self.groups_of(index);
                         self.orphanage.keeper_ended((child.pid, index), groups, clean);
@@ -285,9 +301,9 @@ impl Supervisor {
 
     /// Ends orphans, and keepers that hinder that; returns when to look again.
     fn tend(&mut self) -> Option<Duration> {
-        let for_keepers = self.harness_died.filter(|_| !self.keepers.is_empty()).map(|died| {
+        let for_keepers = self.harness_died.filter(|_| self.waits_for_keepers()).map(|died| {
             let impatient = died.elapsed() > PATIENCE_WITH_KEEPERS;
-            let all = self.keepers.keys().copied();
+            let all = self.keepers.keys().copied().filter(|pid| !self.detached.contains(pid));
             let hindering: Vec<i32> = all.filter(|&pid| impatient || stuck::is_stuck(pid)).collect();
             for pid in hindering {
                 self.end_keeper(pid);
@@ -310,6 +326,16 @@ impl Supervisor {
     /// Removes what was made for the harness. What cannot be removed stays on the file system, to be found
     /// by its name.
     fn leave(&mut self) -> io::Result<()> {
+        if self.harness_died.is_some()
+            && self.orphanage.is_certain()
+            && let Some(journal) = &self.journal
+        {
+            records::close(journal);
+        }
+        if !self.detached.is_empty() {
+            // The group goes with the last of them.
+            return Ok(());
+        }
         self.group.as_ref().map_or(Ok(()), Group::remove)
     }
 }

@@ -48,6 +48,11 @@ impl Orphanage {
         self.subreaper = subreaper;
     }
 
+    /// Whether what it says of orphans is the kernel's word, and it says that there are none.
+    pub(super) fn is_certain(&self) -> bool {
+        self.subreaper && self.is_settled()
+    }
+
     /// Says in which group the keepers' groups are.
     pub(super) fn set_family(&mut self, family: Option<String>) {
         self.family = family;

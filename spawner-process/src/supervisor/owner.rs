@@ -24,8 +24,8 @@ pub(super) fn task_by_mark(pid: i32) -> Option<TaskId> {
 
 fn mark_in(environment: &[u8]) -> Option<TaskId> {
     let value = environment.split(|&byte| byte == 0).find_map(|one| {
-        let (name, value) = one.split_at_checked(crate::backend::MARK.len())?;
-        (name == crate::backend::MARK.as_bytes()).then(|| value.strip_prefix(b"="))?
+        let (name, value) = one.split_at_checked(crate::remains::MARK.len())?;
+        (name == crate::remains::MARK.as_bytes()).then(|| value.strip_prefix(b"="))?
     })?;
     std::str::from_utf8(value).ok()?.parse().ok()
 }

@@ -12,7 +12,7 @@ static IGNORED: OnceLock<Vec<i32>> = OnceLock::new();
 /// Makes a helper deaf to what is meant for the harness and its session: it leaves when its socket ends.
 pub(super) fn prepare() -> io::Result<()> {
     let mut ignored = Vec::new();
-    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1] {
         if sys::ignore(signal)? {
             ignored.push(signal);
         }

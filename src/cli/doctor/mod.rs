@@ -5,6 +5,7 @@ mod host;
 mod mechanisms;
 #[cfg(target_os = "linux")]
 mod mounts;
+mod state;
 mod text;
 
 use schemars::JsonSchema;
@@ -57,7 +58,14 @@ pub(crate) fn run(options: &DoctorOptions) -> Result<u8, Failure> {
 }
 
 fn findings() -> Vec<Finding> {
-    let mut all = vec![host::kernel(), host::user(), host::files(), host::processes(), host::terminal()];
+    let mut all = vec![
+        host::kernel(),
+        host::user(),
+        host::files(),
+        host::processes(),
+        host::terminal(),
+        state::folder(),
+    ];
     #[cfg(target_os = "linux")]
     {
         let mounts = mounts::all();

@@ -5,8 +5,9 @@ use std::time::Duration;
 use spawner::run::{Finished, end, exit_after_destroy};
 use spawner::{CleanupOutcome, Error, ErrorKind, Result, Spawner, Task, TaskSpec, Teardown};
 
-use super::stop::Stop;
 use super::terminal::Host;
+use crate::cli::say;
+use crate::cli::stop::Stop;
 
 /// Starts the task, waits for its end, its timeout or the wish to stop, and destroys what it made.
 pub(super) async fn live(
@@ -17,6 +18,9 @@ pub(super) async fn live(
 ) -> Result<Finished> {
     let mut stopped = false;
     let task = start(spawner, spec, stop, &mut stopped).await?;
+    if let Some(trouble) = spawner.journal().trouble() {
+        say::say(&format!("{trouble}; the task runs, and is on no record"));
+    }
     let relay = match host {
         Some(host) => match spawner.task_output(&task).await.and_then(|near| host.relay(near.terminal)) {
             Ok(relay) => Some(relay),

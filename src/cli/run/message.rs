@@ -1,5 +1,7 @@
 //! What is said about a finished task: nothing, if all went well.
 
+use std::time::Duration;
+
 use spawner::run::Finished;
 use spawner::{CleanupOutcome, Exit, Resource, ResourceKind, TaskSpec, Verdict};
 
@@ -9,21 +11,25 @@ const NAMED: usize = 10;
 /// The lines to say.
 pub(super) fn about(finished: &Finished, spec: &TaskSpec) -> Vec<String> {
     let Finished { exit, cleanup, .. } = finished;
-    let mut lines = Vec::new();
-    match exit {
-        Exit::TimedOut => {
-            let timeout = spec.timeout.unwrap_or_default();
-            lines.push(format!("the task was ended, since it ran longer than {timeout:?}"));
-        }
-        Exit::OutOfMemory => lines.push("the task was ended by the kernel, since its memory ran out".into()),
-        Exit::Lost { why } => lines.push(format!("nobody can say how the task ended: {why}")),
-        Exit::Exited { .. } | Exit::Signalled { .. } => {}
-    }
+    let mut lines: Vec<_> = about_exit(exit, spec.timeout).into_iter().collect();
     lines.extend(left_behind(cleanup));
     if !cleanup.is_clean() {
         lines.push(cleanup.to_string());
     }
     lines
+}
+
+/// What an exit status alone does not tell.
+pub(in crate::cli) fn about_exit(exit: &Exit, timeout: Option<Duration>) -> Option<String> {
+    match exit {
+        Exit::TimedOut => {
+            let timeout = timeout.unwrap_or_default();
+            Some(format!("the task was ended, since it ran longer than {timeout:?}"))
+        }
+        Exit::OutOfMemory => Some("the task was ended by the kernel, since its memory ran out".into()),
+        Exit::Lost { why } => Some(format!("nobody can say how the task ended: {why}")),
+        Exit::Exited { .. } | Exit::Signalled { .. } => None,
+    }
 }
 
 /// What was still running after the task had ended.

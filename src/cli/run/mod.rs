@@ -1,56 +1,35 @@
 //! `spawner run`.
 
-mod ignored;
 mod life;
 mod message;
-mod prepare;
-mod report;
-mod stop;
 mod terminal;
 
-use std::time::Duration;
-
 use spawner::run::Finished;
-use spawner::{Backend, Backends, Error, ErrorKind, Level, Report, TaskSpec};
+use spawner::{Backend, Backends, Error, Report, TaskSpec};
 
-use self::report::Destination;
-use self::stop::Signals;
+pub(super) use self::message::about_exit;
 use self::terminal::Host;
 use super::args::{OnLeak, RunOptions};
 use super::failure::Failure;
-use super::{runtime, say, status};
+use super::report::Destination;
+use super::stop::Signals;
+use super::{prepare, runtime, say, status};
 
 pub(crate) fn run(options: &RunOptions) -> Result<u8, Failure> {
     let backends = Backends::locate(options.backend.config.as_deref())?;
     let backend =
         backends.open_with(options.backend.backend.as_deref(), options.backend.mechanism.as_deref())?;
-    prepare::meet(&options.require, &*backend, &backends)?;
-    let mut spec = prepare::spec(options)?;
+    prepare::meet(&options.surroundings.require, &*backend, &backends)?;
+    let mut spec = prepare::spec(&options.command, &options.surroundings)?;
+    spec.timeout = options.timeout;
+    spec.teardown = prepare::teardown(options.grace, options.linger);
     let host = terminal::host(options.terminal, &mut spec, &*backend)?;
     let report = options.report.as_deref().map(Destination::open).transpose()?;
 
-    let runtime = runtime::current_thread()?;
-    runtime.block_on(async {
-        let lived = live(&backend, &spec, host).await;
-        let done = match lived {
-            Ok(finished) => account(&finished, &spec, options, report),
-            Err(error) => Err(unsupported(error, &backends)),
-        };
-        match (done, shut_down(backend).await) {
-            (Ok(_), Err(error)) => Err(error.into()),
-            (done, Ok(())) => done,
-            (Err(failure), Err(error)) => Err(failure.and(&error.to_string())),
-        }
+    runtime::serve(backend, async |backend| match live(backend, &spec, host).await {
+        Ok(finished) => account(&finished, &spec, options, report),
+        Err(error) => Err(prepare::unsupported(error, &backends)),
     })
-}
-
-/// Ends the backend's helpers; they end by themselves when we do, so there is no need to wait for ever.
-async fn shut_down(backend: Backend) -> Result<(), Error> {
-    const PATIENCE: Duration = Duration::from_secs(10);
-    match tokio::time::timeout(PATIENCE, backend.release()).await {
-        Ok(done) => done,
-        Err(_) => Err(Error::new(ErrorKind::TimedOut, "see the end of", "the backend's helpers")),
-    }
 }
 
 async fn live(backend: &Backend, spec: &TaskSpec, host: Option<Host>) -> Result<Finished, Error> {
@@ -75,11 +54,4 @@ fn account(
         return Ok(status::LEAKED);
     }
     Ok(status::of_exit(&finished.exit))
-}
-
-/// Where the backend does not support what was asked for, says which ones declare that they do.
-fn unsupported(error: Error, backends: &Backends) -> Failure {
-    let ErrorKind::Unsupported(capability) = error.kind() else { return error.into() };
-    let declared = prepare::list(&backends.promising(capability, Level::BestEffort));
-    Failure::from(error).and(&format!("it is declared by {declared}; see `spawner doctor`"))
 }

@@ -89,7 +89,15 @@ impl Life {
         let certain = self.watch.is_none() && (self.empty || !survivors.is_empty());
         let (user, system, max_rss) = self.usage;
         let peak_memory = self.limits.peak_memory().or((max_rss > 0).then_some(max_rss));
-        Ok(Sight { total: total.max(members.len()), members, certain, user, system, peak_memory })
+        Ok(Sight {
+            total: total.max(members.len()),
+            members,
+            certain,
+            user,
+            system,
+            peak_memory,
+            recorded: true,
+        })
     }
 
     /// Who is still there: members in the tree, and whoever else is in the group.

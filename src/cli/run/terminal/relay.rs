@@ -12,9 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::super::ignored::is_ignored;
 use super::raw::Raw;
 use super::tty::Tty;
+use crate::cli::stop::is_ignored;
 
 /// How long a terminal may take to show what the task wrote last.
 const LAST_WORDS: Duration = Duration::from_secs(2);

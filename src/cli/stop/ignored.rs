@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 /// Whether a signal was ignored when we were started.
-pub(super) fn is_ignored(signal: i32) -> bool {
+pub(in crate::cli) fn is_ignored(signal: i32) -> bool {
     // SAFETY: an all-zero sigaction is a valid value of that plain C struct.
     let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: the new action is null, so nothing is changed; `now` is valid for writing.

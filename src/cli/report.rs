@@ -17,7 +17,7 @@ use crate::cli::failure::Failure;
 use crate::cli::out;
 
 /// An open way for the report.
-pub(super) enum Destination {
+pub(in crate::cli) enum Destination {
     /// Our standard output, after the task has ended.
     Stdout,
     /// A device, a pipe or an open file: written as it is.
@@ -27,7 +27,7 @@ pub(super) enum Destination {
 }
 
 impl Destination {
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+    pub(in crate::cli) fn open(path: &Path) -> Result<Self, Error> {
         if path == Path::new("-") {
             return Ok(Self::Stdout);
         }
@@ -75,7 +75,7 @@ impl Destination {
     }
 
     /// Writes the report. Where that fails, nothing of it is left lying about.
-    pub(super) fn write(self, report: &Report, format: ReportFormat) -> Result<(), Failure> {
+    pub(in crate::cli) fn write(self, report: &Report, format: ReportFormat) -> Result<(), Failure> {
         let text = match format {
             ReportFormat::Text => text::render(report),
             ReportFormat::Json => out::json(report)?,

@@ -1,12 +1,14 @@
-//! What has to be right before anything is started.
+//! What has to be right before anything is started, and what is said where it is not.
 
 use std::ffi::{OsStr, OsString};
 
-use spawner::{Backends, Limits, Spawner, Support, TaskSpec, Teardown};
+use std::time::Duration;
 
-use crate::cli::args::RunOptions;
-use crate::cli::failure::Failure;
-use crate::cli::values::Requirement;
+use spawner::{Backends, Error, ErrorKind, Level, Limits, Spawner, Support, TaskSpec, Teardown};
+
+use super::args::Surroundings;
+use super::failure::Failure;
+use super::values::Requirement;
 
 /// Whether the backend gives all that is required of it.
 pub(super) fn meet(
@@ -36,7 +38,7 @@ pub(super) fn meet(
 }
 
 /// Backends and their mechanisms, for a message.
-pub(super) fn list(found: &[(&str, &str)]) -> String {
+fn list(found: &[(&str, &str)]) -> String {
     if found.is_empty() {
         return "none of the configured backends".into();
     }
@@ -45,8 +47,8 @@ pub(super) fn list(found: &[(&str, &str)]) -> String {
 }
 
 /// What is to be run.
-pub(super) fn spec(options: &RunOptions) -> Result<TaskSpec, Failure> {
-    let mut spec = TaskSpec::new(options.command.iter().cloned());
+pub(super) fn spec(command: &[OsString], options: &Surroundings) -> Result<TaskSpec, Failure> {
+    let mut spec = TaskSpec::new(command.iter().cloned());
     for assignment in &options.env {
         let (name, value) = split(assignment)?;
         spec.env.changes.insert(name, Some(value));
@@ -54,11 +56,20 @@ pub(super) fn spec(options: &RunOptions) -> Result<TaskSpec, Failure> {
     spec.env.inherit = !options.env_clear;
     spec.cwd.clone_from(&options.cwd);
     spec.limits = Limits { memory: options.memory, pids: options.pids, cpus: options.cpus };
-    spec.timeout = options.timeout;
-    let usual = Teardown::default();
-    spec.teardown.grace = options.grace.unwrap_or(usual.grace);
-    spec.teardown.linger = options.linger.unwrap_or(usual.linger);
     Ok(spec)
+}
+
+/// How a task is ended, where something was said about it.
+pub(super) fn teardown(grace: Option<Duration>, linger: Option<Duration>) -> Teardown {
+    let usual = Teardown::default();
+    Teardown { grace: grace.unwrap_or(usual.grace), linger: linger.unwrap_or(usual.linger), ..usual }
+}
+
+/// Where the backend does not support what was asked for, says which ones declare that they do.
+pub(super) fn unsupported(error: Error, backends: &Backends) -> Failure {
+    let ErrorKind::Unsupported(capability) = error.kind() else { return error.into() };
+    let declared = list(&backends.promising(capability, Level::BestEffort));
+    Failure::from(error).and(&format!("it is declared by {declared}; see `spawner doctor`"))
 }
 
 /// Splits `NAME=VALUE`, whose bytes need not be text.

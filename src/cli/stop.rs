@@ -1,23 +1,25 @@
 //! The wish to stop: SIGINT, SIGTERM and SIGHUP.
 
+mod ignored;
+
 use spawner::{Error, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::ignored::is_ignored;
+pub(super) use self::ignored::is_ignored;
 
 /// Where wishes to stop come from.
-pub(super) trait Stop {
+pub(in crate::cli) trait Stop {
     /// Returns when somebody wishes it to stop; once for each wish.
     async fn wished(&mut self);
 }
 
 /// Wishes that come as signals.
-pub(super) struct Signals(Vec<Signal>);
+pub(in crate::cli) struct Signals(Vec<Signal>);
 
 impl Signals {
     /// Listens to the signals that mean it, but for those that our parent had us ignore (`nohup`, a
     /// background job of a script). With the `terminal` in our hands, SIGQUIT must not end us unprepared.
-    pub(super) fn listen(terminal: bool) -> Result<Self> {
+    pub(in crate::cli) fn listen(terminal: bool) -> Result<Self> {
         let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
         if terminal {
             kinds.push(SignalKind::quit());

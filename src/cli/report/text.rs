@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use spawner::Report;
 use spawner::report::{CleanupPart, ExitKind, ExitPart};
 
+use crate::cli::command;
+
 /// The whole report.
 pub(super) fn render(report: &Report) -> String {
     let mut text = String::new();
-    let argv: Vec<_> = report.task.argv.iter().map(|argument| shown(argument)).collect();
-    line(&mut text, "task", &argv.join(" "));
+    line(&mut text, "task", &command::shown(&report.task.argv));
     line(&mut text, "id", &format!("{} on backend `{}`", report.task.id, report.task.backend));
     line(&mut text, "exit", &exit(&report.exit));
     cleanup(&mut text, &report.cleanup);
@@ -19,18 +20,6 @@ pub(super) fn render(report: &Report) -> String {
 fn line(text: &mut String, label: &str, value: &str) {
     // UNWRAP: writing to a String does not fail.
     writeln!(text, "{:<13}{value}", format!("{label}:")).unwrap();
-}
-
-/// An argument so that one sees where it begins and ends.
-fn shown(argument: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%^".contains(c);
-    if !argument.is_empty() && argument.chars().all(plain) {
-        return argument.to_owned();
-    }
-    if argument.chars().any(char::is_control) {
-        return format!("$'{}'", argument.escape_debug());
-    }
-    format!("'{}'", argument.replace('\'', r"'\''"))
 }
 
 fn exit(exit: &ExitPart) -> String {

@@ -1,0 +1,177 @@
+//! What the cases about dying harnesses and helpers share: harnesses with tasks, and what must be left of them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use spawner_core::{Capability, Level, TaskRecord, Teardown};
+
+use crate::case::{Checked, NotPassed, require};
+use crate::harness::Harness;
+use crate::judge;
+use crate::scene::Scene;
+use crate::witness::{Herd, groups_of};
+
+/// How soon all must be gone.
+pub(super) const SOON: Duration = Duration::from_secs(1);
+/// How soon where somebody who is stopped has to be noticed first; and what is no process may take as long.
+pub(super) const LATER: Duration = Duration::from_secs(3);
+
+/// Tasks as wild as a promise of this level allows, and how many of their processes tell that they are ready.
+const WILD: &[(&str, u64)] =
+    &[("well-behaved", 1), ("ignores-term", 2), ("stubborn-daemon", 1), ("subreaper", 2)];
+const TAME: &[(&str, u64)] = &[("well-behaved", 1), ("stopped", 2)];
+
+/// A task of a harness, and the witness of it alone.
+pub(super) struct Own {
+    pub(super) scene: Scene,
+    pub(super) record: TaskRecord,
+}
+
+/// A harness with tasks.
+pub(super) struct Party {
+    pub(super) harness: Harness,
+    pub(super) tasks: Vec<Own>,
+}
+
+/// The level of a capability; skips the case where the backend does not have it.
+pub(super) fn level(scene: &Scene, capability: Capability) -> Checked<Level> {
+    match scene.level(capability) {
+        Level::Unsupported => {
+            Err(NotPassed::Skipped(format!("the backend says that it does not support {capability}")))
+        }
+        level => Ok(level),
+    }
+}
+
+/// Starts a harness with tasks as wild as the backend's promise `capability` allows.
+pub(super) async fn party(scene: &Scene, capability: Capability) -> Checked<Party> {
+    level(scene, capability)?;
+    party_of(scene, capability, Harness::start(scene)?).await
+}
+
+/// The same in a harness that was started.
+pub(super) async fn party_of(scene: &Scene, capability: Capability, harness: Harness) -> Checked<Party> {
+    let workloads = if level(scene, capability)? == Level::Guaranteed { WILD } else { TAME };
+    let mut party = Party { harness, tasks: Vec::new() };
+    for (workload, count) in workloads {
+        party.spawn(scene, workload, *count).await?;
+    }
+    Ok(party)
+}
+
+impl Party {
+    /// Has the harness start another task.
+    pub(super) async fn spawn(&mut self, scene: &Scene, workload: &str, count: u64) -> Checked<&Own> {
+        let own = scene.another()?;
+        let record = self.harness.spawn(own.spec(workload, [""; 0])).await?;
+        own.ready(count).await?;
+        require!(own.witness.gone().is_err(), "a task is gone before anything befell it");
+        self.tasks.push(Own { scene: own, record });
+        Ok(&self.tasks[self.tasks.len() - 1])
+    }
+
+    /// How many processes the tasks have.
+    pub(super) fn living(&self) -> usize {
+        self.tasks.iter().map(|task| task.scene.witness.living().len()).sum()
+    }
+
+    /// Asserts that for this long none of the tasks' processes ends.
+    pub(super) async fn lives_on(&self, count: usize, long: Duration) -> Checked {
+        let until = Instant::now() + long;
+        while Instant::now() < until {
+            let living = self.living();
+            require!(living == count, "{living} of {count} are alive, and nobody ended them");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    /// The control groups of the tasks and the helpers, which must be gone when they are.
+    pub(super) fn groups(&self) -> BTreeSet<PathBuf> {
+        let helpers = self.harness.all_helpers().pids();
+        let tasks = self.tasks.iter().flat_map(|task| task.scene.witness.living());
+        groups_of(helpers.into_iter().chain(tasks.map(|living| living.pid)))
+    }
+
+    /// Has the harness destroy every task, each with the proof that was promised, or without where helpers of
+    /// it `suffered`: never is one called clean that is not.
+    pub(super) async fn destroy_all(&mut self, suffered: bool) -> Checked {
+        for Own { scene, record } in std::mem::take(&mut self.tasks) {
+            let (clean, told) = self.harness.destroy(record.id, &Teardown::at_once()).await?;
+            let gone = scene.witness.gone();
+            if clean && let Err(alive) = &gone {
+                require!(false, "false clean: the outcome says clean, and the witness sees {alive}");
+            }
+            if scene.must_be_clean() {
+                require!(clean || suffered, "guaranteed, and yet not clean: {told}");
+                require!(gone.is_ok(), "destroyed ({told}), and yet there: {gone:?}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is left of a dead harness: no process, no helper, no control group, and nothing on
+    /// record, where `closes` without a sweep.
+    pub(super) async fn nothing_left(
+        &self,
+        scene: &Scene,
+        groups: &BTreeSet<PathBuf>,
+        within: Duration,
+    ) -> Checked {
+        let give_up = Instant::now() + within;
+        for task in &self.tasks {
+            task.scene.witness.gone_within(give_up.saturating_duration_since(Instant::now())).await?;
+        }
+        // What can be missed is never proved to be gone, so that a sweep has the last word.
+        if scene.level(Capability::Sweep) != Level::Unsupported && !scene.guaranteed(Capability::ProveClean) {
+            swept(scene, &self.tasks).await?;
+        }
+        self.no_traces(scene, groups).await
+    }
+
+    /// Waits until there is no helper, no control group and no record.
+    pub(super) async fn no_traces(&self, scene: &Scene, groups: &BTreeSet<PathBuf>) -> Checked {
+        let give_up = Instant::now() + LATER;
+        loop {
+            let helpers = self.harness.remains();
+            let groups: Vec<_> = groups.iter().filter(|group| group.exists()).collect();
+            let mut files = scene.on_record();
+            if scene.level(Capability::Sweep) == Level::Unsupported {
+                files.clear();
+            }
+            if helpers.is_empty() && groups.is_empty() && files.is_empty() {
+                return Ok(());
+            }
+            require!(
+                Instant::now() < give_up,
+                "the tasks are gone, and these are left: helpers {helpers:?}, control groups {groups:?}, files {files:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Kills the harness and these helpers of it so that none has the time to do anything about it.
+    pub(super) fn kill_with(&mut self, helpers: impl Fn(&Harness) -> Herd) -> Checked {
+        self.harness.signal(Signal::STOP)?;
+        // What has just been forked is found the second time, when its parent is stopped.
+        helpers(&self.harness).signal(Signal::STOP)?;
+        let herd = helpers(&self.harness);
+        herd.signal(Signal::STOP)?;
+        herd.signal(Signal::KILL)?;
+        self.harness.kill()
+    }
+}
+
+/// Has a second harness, which is this process, sweep; asserts that no outcome is a lie.
+pub(super) async fn swept(scene: &Scene, tasks: &[Own]) -> Checked<usize> {
+    let second = scene.enrolment.make()?;
+    let outcomes = second.sweep().await;
+    for outcome in &outcomes {
+        if let Some(own) = tasks.iter().find(|own| own.record.id == outcome.task()) {
+            judge::truth(&own.scene, outcome)?;
+        }
+    }
+    Ok(outcomes.len())
+}

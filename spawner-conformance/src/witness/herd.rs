@@ -1,0 +1,110 @@
+//! Who is related to a harness, by `/proc`.
+
+use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::look;
+use crate::{host, mischief};
+
+/// Processes that are told apart from whoever gets their pids later.
+#[derive(Debug)]
+pub(crate) struct Herd(Vec<(u32, OwnedFd)>);
+
+/// What a process's `stat` says of its kin.
+struct Kin {
+    pid: u32,
+    parent: u32,
+    session: u32,
+}
+
+impl Herd {
+    /// The living children of `parent` that are no workload.
+    pub(crate) fn children(parent: u32) -> Self {
+        Self::of(all().iter().filter(|kin| kin.parent == parent).map(|kin| kin.pid), is_helper)
+    }
+
+    /// The living descendants of `ancestor` that are no workload, parents first.
+    pub(crate) fn descendants(ancestor: u32) -> Self {
+        let all = all();
+        let mut found = vec![ancestor];
+        let mut next = 0;
+        while let Some(&parent) = found.get(next) {
+            found.extend(all.iter().filter(|kin| kin.parent == parent).map(|kin| kin.pid));
+            next += 1;
+        }
+        Self::of(found.into_iter().skip(1), is_helper)
+    }
+
+    /// What is alive in the session `leader`.
+    pub(crate) fn session(leader: u32) -> Self {
+        Self::of(all().iter().filter(|kin| kin.session == leader).map(|kin| kin.pid), look::is_alive)
+    }
+
+    fn of(pids: impl Iterator<Item = u32>, wanted: fn(u32) -> bool) -> Self {
+        let open = |pid: u32| {
+            let handle = pidfd_open(Pid::from_raw(pid.cast_signed())?, PidfdFlags::empty()).ok()?;
+            wanted(pid).then_some((pid, handle))
+        };
+        Self(pids.filter_map(open).collect())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.0.iter().map(|(pid, _)| *pid).collect()
+    }
+
+    /// Signals all of them, children first. Fine where one has ended.
+    pub(crate) fn signal(&self, signal: Signal) -> std::io::Result<()> {
+        for (_, handle) in self.0.iter().rev() {
+            match pidfd_send_signal(handle, signal) {
+                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_helper(pid: u32) -> bool {
+    look::is_alive(pid) && !look::carries(pid, mischief::ARGUMENT)
+}
+
+fn all() -> Vec<Kin> {
+    let read = |pid: u32| {
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let end = stat.iter().rposition(|&byte| byte == b')')?;
+        let rest = String::from_utf8_lossy(stat.get(end + 2..)?).into_owned();
+        // After the state: the parent, the group, the session.
+        let mut fields = rest.split(' ').skip(1);
+        let (parent, session) = (fields.next()?.parse().ok()?, fields.nth(1)?.parse().ok()?);
+        Some(Kin { pid, parent, session })
+    };
+    look::entries(Path::new("/proc")).into_iter().filter_map(read).collect()
+}
+
+/// The living processes that have the variable `mark` (`NAME=VALUE`) in the environment that they were
+/// started with.
+pub(crate) fn marked(mark: &str) -> Vec<u32> {
+    let has = |pid: &u32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|&byte| byte == 0).any(|one| one == mark.as_bytes()) && look::is_alive(*pid)
+    };
+    look::entries(Path::new("/proc")).into_iter().filter(has).collect()
+}
+
+/// The control groups, in every hierarchy, that these processes are in and this one is not.
+pub(crate) fn groups_of(pids: impl IntoIterator<Item = u32>) -> BTreeSet<PathBuf> {
+    let own = host::groups("self");
+    let is_own = |group: &&Path| own.iter().any(|own| own.starts_with(group));
+    let groups: Vec<_> = pids.into_iter().flat_map(|pid| host::groups(&pid.to_string())).collect();
+    let above = |group: &PathBuf| {
+        group.ancestors().take_while(|group| !is_own(group)).map(Path::to_owned).collect::<Vec<_>>()
+    };
+    groups.iter().flat_map(above).collect()
+}

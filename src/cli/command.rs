@@ -1,0 +1,18 @@
+//! A command, shown to people.
+
+/// A command in one line, so that one sees where each argument begins and ends.
+pub(crate) fn shown(argv: &[impl AsRef<str>]) -> String {
+    let arguments: Vec<_> = argv.iter().map(|argument| quoted(argument.as_ref())).collect();
+    arguments.join(" ")
+}
+
+fn quoted(argument: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%^".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        return argument.to_owned();
+    }
+    if argument.chars().any(char::is_control) {
+        return format!("$'{}'", argument.escape_debug());
+    }
+    format!("'{}'", argument.replace('\'', r"'\''"))
+}

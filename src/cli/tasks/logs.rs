@@ -1,0 +1,145 @@
+//! `spawner logs`.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use spawner::journal::Account;
+use spawner::{Error, Journal};
+
+use super::target::{self, called};
+use crate::cli::args::LogsOptions;
+use crate::cli::failure::Failure;
+use crate::cli::status;
+
+/// How often it is looked whether there is more. A folder on NFS tells nobody that there is.
+const PAUSE: Duration = Duration::from_millis(50);
+/// What goes on after the main process ended (a `tee`) is followed while it does not pause for this long.
+const QUIET: Duration = Duration::from_millis(300);
+
+pub(crate) fn logs(options: &LogsOptions) -> Result<u8, Failure> {
+    let journal = Journal::locate();
+    let account = target::find(&journal, &options.task)?;
+    let logs = account.record().logs;
+    if logs.stdout.is_none() && logs.stderr.is_none() {
+        return Err(Failure::new(format!(
+            "cannot show the output of task {}: it went to its harness; it is kept of a task that `spawner \
+             start` started",
+            called(&account),
+        )));
+    }
+    let (mut stdout, mut stderr) = (Kept::new(logs.stdout), Kept::new(logs.stderr));
+    let mut copy = || -> Result<bool, Failure> {
+        let more = stdout.copy(&mut io::stdout().lock(), Failure::stdout)?;
+        Ok(stderr.copy(&mut io::stderr().lock(), |_| Failure::silent(status::BROKEN_PIPE))? || more)
+    };
+    if !options.follow {
+        copy()?;
+        return Ok(0);
+    }
+    let mut last = Instant::now();
+    loop {
+        // Asked first: what was written before the end is there to be copied after it.
+        let end = End::of(&journal, &account)?;
+        if copy()? {
+            last = Instant::now();
+            continue;
+        }
+        match end {
+            End::All => return Ok(0),
+            End::MainProcess if last.elapsed() > QUIET => return Ok(0),
+            End::MainProcess | End::NotYet => {}
+        }
+        if pause_while_read() {
+            return Ok(status::BROKEN_PIPE);
+        }
+    }
+}
+
+/// Waits a little. Says whether nobody reads our standard output any more.
+fn pause_while_read() -> bool {
+    let stdout = io::stdout();
+    let mut polled = [PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty())];
+    let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: i64::from(PAUSE.subsec_nanos()) };
+    match poll(&mut polled, Some(&timeout)) {
+        // A signal woke us, if it did not end us.
+        Err(_) | Ok(0) => false,
+        Ok(_) => true,
+    }
+}
+
+/// How far the end of a task has come.
+enum End {
+    NotYet,
+    MainProcess,
+    /// Nobody is left to write anything.
+    All,
+}
+
+impl End {
+    fn of(journal: &Journal, account: &Account) -> Result<Self, Failure> {
+        let Some(now) = journal.find(account.opening.record.id)? else { return Ok(Self::All) };
+        if now.gone().is_some() {
+            return Ok(Self::All);
+        }
+        let alive = now.record().leader.is_none_or(|leader| leader.is_alive());
+        // Of another host nothing is known but what was written down.
+        let elsewhere = now.opening.host != spawner::journal::Host::own();
+        let ended = now.exit().is_some() || (!alive && !elsewhere);
+        Ok(if ended { Self::MainProcess } else { Self::NotYet })
+    }
+}
+
+/// One kept stream, as far as it was copied.
+struct Kept {
+    path: Option<PathBuf>,
+    file: Option<File>,
+}
+
+impl Kept {
+    fn new(path: Option<PathBuf>) -> Self {
+        Self { path, file: None }
+    }
+
+    /// Copies what is new. Says whether there was anything.
+    fn copy(
+        &mut self,
+        to: &mut impl Write,
+        unwritten: impl Fn(io::Error) -> Failure,
+    ) -> Result<bool, Failure> {
+        let Some(path) = &self.path else { return Ok(false) };
+        let failed = |error| Error::io("read the kept output", path.display().to_string(), error);
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => match open(path).map_err(failed)? {
+                Some(file) => none.insert(file),
+                None => return Ok(false),
+            },
+        };
+        let (mut buffer, mut any) = (vec![0; 64 << 10], false);
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => {
+                    any = true;
+                    to.write_all(&buffer[..count]).map_err(&unwritten)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error).into()),
+            }
+        }
+        to.flush().map_err(&unwritten)?;
+        Ok(any)
+    }
+}
+
+/// Opens it where it is there already.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
