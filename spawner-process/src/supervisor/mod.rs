@@ -267,6 +267,7 @@ impl Supervisor {
                 tracing::debug!(%errno, "a keeper has ended by itself");
             }
             self.condemned.insert(pid);
+            self.detached.remove(&pid);
             self.orphanage.expect();
         }
     }

@@ -66,12 +66,12 @@ impl Orphanage {
         self.suspect(keeper);
         self.groups.extend(groups);
         self.look_again();
-        if !clean {
-            self.keepers.push(keeper.0);
-            self.told = false;
-        } else {
+        if clean {
             self.left.truncate(REMEMBERED - 1);
             self.left.push_front(keeper.0);
+        } else {
+            self.keepers.push(keeper.0);
+            self.told = false;
         }
     }
 
