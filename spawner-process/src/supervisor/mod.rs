@@ -168,7 +168,8 @@ impl Supervisor {
 
     fn listen(&mut self) -> io::Result<Next> {
         if !self.wire.is_closed() && self.wire.flush().and_then(|()| self.wire.receive()).is_err() {
-            return Ok(Next::Leave);
+            // Nobody hears what is unsent, and that is no reason to leave before the orphans are gone.
+            self.wire.give_up();
         }
         while let Some((order, _)) = self.wire.next::<ToSupervisor>()? {
             match order {

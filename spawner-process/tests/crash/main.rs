@@ -2,7 +2,7 @@
 //! moments; nothing must be left.
 //!
 //! What dies is this program, started again. `SPAWNER_CRASH_STRIDE` says at every how many-th system call (1 for all
-//! of them), `SPAWNER_CRASH_KILLS` how many random moments, `SPAWNER_CRASH_MECHANISM` which mechanism; arguments
+//! of them) and `SPAWNER_CRASH_FROM` from which, `SPAWNER_CRASH_KILLS` how many random moments, `SPAWNER_CRASH_MECHANISM` which mechanism; arguments
 //! choose roles by their names.
 
 #[cfg(target_os = "linux")]
@@ -80,7 +80,7 @@ mod linux {
     /// Kills `role` at every `stride`-th system call, until a run has no more.
     fn walk(role: Role, stride: usize) -> Result<String, String> {
         let (mut kills, mut slowest) = (0, Duration::ZERO);
-        for at in (1..MOST).step_by(stride) {
+        for at in (number("SPAWNER_CRASH_FROM", 1)..MOST).step_by(stride) {
             let scene = Scene::set()?;
             let whence = |why: String| format!("{} killed at its system call {at}: {why}", role.name());
             let walked = tracer::run(&scene, role, at).map_err(whence)?;
