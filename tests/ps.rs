@@ -55,7 +55,7 @@ fn every_task_stands_under_its_harness_with_its_state() {
     other.host.machine = "another@far".into();
     records.add(&other, &[started(own.clone())]);
     let mut other = living("4444000000000003", &["sleep", "8"]);
-    other.host.pid_namespace = "pid:[1]".into();
+    other.host.namespaces = "pid:[1]".into();
     records.add(&other, &[started(own.clone())]);
 
     let ran = records.spawner(["ps"]);

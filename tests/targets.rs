@@ -81,7 +81,7 @@ fn a_task_of_another_host_or_container_is_left_alone() {
     let mut far = detached("abcd000000000001", &["true"], None);
     far.host.machine = "0123@far".into();
     let mut boxed = detached("abcd100000000001", &["true"], None);
-    boxed.host.pid_namespace = "pid:[1]".into();
+    boxed.host.namespaces = "pid:[1]".into();
     for opening in [far, boxed] {
         let file = records.add(&opening, &[started(ProcessIdentity::own())]);
         for command in ["wait", "destroy"] {

@@ -127,9 +127,11 @@ impl ProcessIdentity {
         }
     }
 
-    /// Whether it runs, be it stopped; a process that got its pid later is another one.
+    /// Whether it runs, be it stopped; a process that got its pid later is another one. One that is there and
+    /// hidden by `/proc` (its mount option `hidepid`) counts as alive, since nobody can tell that it is another.
     pub fn is_alive(&self) -> bool {
-        Self::of(self.pid).as_ref() == Some(self)
+        Self::of(self.pid)
+            .map_or_else(|| self.boot_id == Self::boot() && is_hidden(self.pid), |now| now == *self)
     }
 
     /// The kernel's id of this boot; empty where the platform has none.
@@ -143,6 +145,27 @@ impl ProcessIdentity {
         #[cfg(not(target_os = "linux"))]
         String::new()
     }
+}
+
+/// Whether there is a process with this pid that `/proc` does not show.
+#[cfg(target_os = "linux")]
+fn is_hidden(pid: u32) -> bool {
+    use rustix::process::{Pid, test_kill_process};
+    let there = || {
+        Pid::from_raw(pid.cast_signed()).is_some_and(|pid| match test_kill_process(pid) {
+            Ok(()) | Err(rustix::io::Errno::PERM) => true,
+            Err(_) => false,
+        })
+    };
+    // Looked at in this order: it may have ended after it was not found.
+    crate::proc::Stat::of(pid.cast_signed()).is_err()
+        && there()
+        && crate::proc::Stat::of(pid.cast_signed()).is_err()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_hidden(_: u32) -> bool {
+    false
 }
 
 impl fmt::Display for ProcessIdentity {

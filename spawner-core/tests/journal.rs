@@ -145,7 +145,7 @@ fn whose_it_is_depends_on_all_of_the_identity() {
     assert_eq!(forged(&host("boot_id", "of another boot")), (Whose::OtherBoot, true));
     assert_eq!(forged(&host("boot_id", "")), (Whose::OtherHost, false));
     assert_eq!(forged(&host("machine", "another")), (Whose::OtherHost, false));
-    assert_eq!(forged(&host("pid_namespace", "pid:[1]")), (Whose::OtherHost, false));
+    assert_eq!(forged(&host("namespaces", "pid:[1]")), (Whose::OtherHost, false));
     // A detached task is nobody's to sweep, also over a reboot.
     for (field, value) in [("boot_id", "of another boot"), ("machine", "another")] {
         let detached = |opening: &mut serde_json::Value| {

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use spawner_core::fake::{FakeSpawner, Script};
@@ -148,25 +148,22 @@ async fn what_lies_beside_no_record_is_removed_unless_somebody_may_need_it() {
     let own = spawner.left_by(|_| {});
     let mut ended = std::process::Command::new("true").spawn().unwrap();
     ended.wait().unwrap();
-    let put = |name: String, old: bool| {
-        let file = fs::File::create(folder.path().join(&name)).unwrap();
-        if old {
-            file.set_modified(SystemTime::now() - Duration::from_mins(10)).unwrap();
-        }
-        folder.path().join(name)
+    let put = |name: String| {
+        let path = folder.path().join(name);
+        fs::write(&path, "").unwrap();
+        path
     };
     let (of_none, of_own) = (TaskId::random(), own.path().file_stem().unwrap().to_str().unwrap());
     let removed = [
-        put(format!("{of_none}.{}.tmp", ended.id()), false),
-        put(format!("{of_none}.stdout"), true),
-        put(format!("{of_none}.stderr"), true),
-        put(format!("{of_none}.door"), true),
+        put(format!("{of_none}.{}.tmp", ended.id())),
+        put(format!("{of_none}.stdout")),
+        put(format!("{of_none}.stderr")),
+        put(format!("{of_none}.door")),
     ];
     let kept = [
-        put(format!("{of_none}.{}.tmp", std::process::id()), true),
-        put(format!("{of_own}.stdout"), true),
-        put(format!("{}.stdout", TaskId::random()), false),
-        put("notes.txt".into(), true),
+        put(format!("{of_none}.{}.tmp", std::process::id())),
+        put(format!("{of_own}.stdout")),
+        put("notes.txt".into()),
     ];
     // One that cannot be removed does not keep the others: a folder is none of ours.
     fs::create_dir(folder.path().join("0.stdout")).unwrap();

@@ -194,7 +194,7 @@ impl Shared {
         self.tasks().remove(&live.id);
     }
 
-    fn close(&self) -> Option<crate::harness::keepers::Leaving> {
+    fn close(&self) -> Option<crate::harness::leaving::Leaving> {
         for live in self.tasks().values() {
             live.abandon();
         }

@@ -153,7 +153,7 @@ impl Account {
             Whose::OtherHost
         } else if host.boot_id != own.boot_id {
             Whose::OtherBoot
-        } else if host.pid_namespace != own.pid_namespace {
+        } else if host.namespaces != own.namespaces {
             Whose::OtherHost
         } else if self.opening.harness.process.is_alive() {
             Whose::Living

@@ -15,8 +15,9 @@ pub struct Host {
     pub machine: String,
     /// The kernel's id of this boot.
     pub boot_id: String,
-    /// The pid namespace (pid_namespaces(7)): containers share the kernel, and its boot id.
-    pub pid_namespace: String,
+    /// The namespaces in which pids and start times are counted (pid_namespaces(7), time_namespaces(7)): containers
+    /// share the kernel, and its boot id.
+    pub namespaces: String,
 }
 
 impl Host {
@@ -24,11 +25,11 @@ impl Host {
     pub fn own() -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
         let name = read("/proc/sys/kernel/hostname");
-        let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        let namespace = |kind: &str| std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap_or_default();
         Self {
             machine: format!("{}@{name}", read("/etc/machine-id")),
             boot_id: ProcessIdentity::boot(),
-            pid_namespace: namespace.to_string_lossy().into_owned(),
+            namespaces: format!("{} {}", namespace("pid").display(), namespace("time").display()),
         }
     }
 }

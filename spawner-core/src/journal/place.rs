@@ -5,7 +5,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use super::account::{Account, Found};
 use super::host;
@@ -17,9 +16,6 @@ use crate::task::TaskRecord;
 
 /// The ending of a task's file.
 const ENDING: &str = "task";
-
-/// How long a file may lie beside no record.
-const YOUNG: Duration = Duration::from_mins(1);
 
 /// The journal of one user on this host.
 #[derive(Debug, Default)]
@@ -151,8 +147,7 @@ impl Journal {
         }
     }
 
-    /// Removes what lies beside no record any more: half-written ones of dead processes, and output. What is
-    /// younger than a minute may be about to get its record.
+    /// Removes what lies beside no record any more: half-written ones of dead processes, and output.
     pub(crate) fn tidy(&self) -> Result<()> {
         let mut tidied = Ok(());
         for path in self.files()? {
@@ -163,9 +158,9 @@ impl Journal {
                     let writer = stem.and_then(OsStr::to_str).and_then(|pid| pid.parse().ok());
                     writer.is_some_and(|pid| crate::id::ProcessIdentity::of(pid).is_none())
                 }
+                // A record comes before what lies beside it, and goes after it.
                 Some("stdout" | "stderr" | "door") => {
-                    // In this order: its record comes before it is a minute old.
-                    is_old(&path) && path.with_extension(ENDING).try_exists().is_ok_and(|there| !there)
+                    path.with_extension(ENDING).try_exists().is_ok_and(|there| !there)
                 }
                 _ => false,
             };
@@ -186,11 +181,6 @@ impl Journal {
         };
         entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect()
     }
-}
-
-fn is_old(path: &Path) -> bool {
-    let modified = fs::symlink_metadata(path).and_then(|file| file.modified());
-    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG))
 }
 
 /// Makes the folder, for this user's eyes only.

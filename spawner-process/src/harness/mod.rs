@@ -3,6 +3,7 @@
 pub(crate) mod evidence;
 pub(crate) mod keeper_link;
 pub(crate) mod keepers;
+pub(crate) mod leaving;
 pub(crate) mod link;
 pub(crate) mod live;
 mod lost;
