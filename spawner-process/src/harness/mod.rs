@@ -14,3 +14,4 @@ pub(crate) mod rungs;
 mod start;
 pub(crate) mod stdio;
 pub(crate) mod streams;
+mod sweep;

@@ -20,8 +20,9 @@ use super::keeper_link::{KeeperLink, KeeperState};
 use super::link::Link;
 use super::live::Live;
 use super::rungs::HEARING;
+use super::sweep::see_off_helpers;
 use crate::backend::ProcessSpawner;
-use crate::remains::{self, Remains};
+use crate::remains::Remains;
 use crate::words::{Order, Sight, Traces, Whereabouts};
 
 /// How long a keeper may take to open its door before it counts as stuck.
@@ -70,8 +71,12 @@ impl ProcessSpawner {
             serde_json::from_value(account.opening.traces.clone()).map_err(broken)?;
         let traces = account.started().map(|traces| serde_json::from_value::<Traces>(traces.clone()));
         let init = traces.transpose().map_err(broken)?.and_then(|traces| traces.init);
-        let remains =
-            Remains { id: record.id, keeper: whereabouts.keeper.clone(), parent: whereabouts.group, init };
+        let remains = Remains {
+            id: record.id,
+            keeper: whereabouts.keeper.clone(),
+            parent: whereabouts.group.clone(),
+            init,
+        };
         let (page, linger) = (Some(account.page.clone()), Teardown::default().linger);
         let nobody_s = |remains| Live::new(&record, linger, None, remains, page.clone());
         let exit = account.exit().cloned();
@@ -109,40 +114,16 @@ impl ProcessSpawner {
                         .hint(format!("something may have stopped it: kill -CONT {}", whereabouts.keeper.pid))
                 })
             }
-            None => Ok(Some(nobody_s(remains).with_memo(exit, None))),
+            None => {
+                if doomed {
+                    see_off_helpers(&whereabouts).await?;
+                }
+                Ok(Some(nobody_s(remains).with_memo(exit, None)))
+            }
         }
     }
 
-    /// What bears the marks of this backend and is on no record, for harnesses that are dead.
-    pub(crate) fn find_strays(&self) -> Vec<TaskRecord> {
-        let shared = &self.shared;
-        let mut records = Vec::new();
-        for abandoned in remains::abandoned(shared.set_up.group.as_deref(), &shared.boot_id) {
-            for keeper in abandoned.keepers {
-                let record = TaskRecord {
-                    schema: TaskRecord::SCHEMA.into(),
-                    id: TaskId::random(),
-                    backend: shared.name.clone(),
-                    argv: Vec::new(),
-                    leader: None,
-                    mechanisms: vec![spawner_core::Mechanism::CgroupV2],
-                    lifetime: spawner_core::Lifetime::Harness,
-                    name: None,
-                    logs: spawner_core::Logs::default(),
-                };
-                let parent = Some(abandoned.parent.clone());
-                self.strays().insert(record.id, Remains { id: record.id, keeper, parent, init: None });
-                records.push(record);
-            }
-            // Where there is nothing in it, it goes; else with the last of its tasks.
-            if let Err(error) = std::fs::remove_dir(&abandoned.parent) {
-                tracing::trace!(%error, "a dead harness's group is still in use");
-            }
-        }
-        records
-    }
-
-    fn strays(&self) -> MutexGuard<'_, HashMap<TaskId, Remains>> {
+    pub(super) fn strays(&self) -> MutexGuard<'_, HashMap<TaskId, Remains>> {
         self.shared.strays.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -205,63 +186,4 @@ fn enter(door: &Path) -> Option<OwnedFd> {
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).ok()?;
     connect(&socket, &address).ok().map(|()| socket)
-}
-
-impl ProcessSpawner {
-    /// Sweeps in a thread of its own, so that no start waits for it, where there may be anything besides the task
-    /// `own`. It is safe to be cut short.
-    pub(crate) fn sweep_aside(&self, own: TaskId) {
-        let parent = self.shared.set_up.group.as_deref();
-        if !self.shared.journal.has_others(own) && !parent.is_some_and(remains::has_others) {
-            return;
-        }
-        let config = self.shared.config.clone();
-        let name = self.shared.name.clone();
-        let (done, sweeping) = tokio::sync::oneshot::channel();
-        *self.shared.sweeping.lock().unwrap_or_else(PoisonError::into_inner) = Some(sweeping);
-        let work = move || {
-            let _done: tokio::sync::oneshot::Sender<()> = done;
-            let sweeper = match Self::named(name, crate::ProcessConfig { sweep: false, ..config }) {
-                Ok(sweeper) if sweeper.has_something_to_sweep() => sweeper,
-                Ok(_) => return,
-                Err(error) => return tracing::warn!(%error, "cannot sweep"),
-            };
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            match runtime {
-                Ok(runtime) => drop(runtime.block_on(spawner_core::Spawner::sweep(&sweeper))),
-                Err(error) => tracing::warn!(%error, "cannot sweep"),
-            }
-        };
-        if let Err(error) = std::thread::Builder::new().name("spawner-sweep".into()).spawn(work) {
-            tracing::warn!(%error, "cannot sweep");
-        }
-    }
-
-    /// Waits, for a bounded time, until what dead harnesses left is resolved, so that harnesses that live for
-    /// milliseconds get that done too.
-    pub(crate) async fn swept(&self) {
-        const PATIENCE: Duration = Duration::from_secs(5);
-        let sweeping = self.shared.sweeping.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(sweeping) = sweeping
-            && tokio::time::timeout(PATIENCE, sweeping).await.is_err()
-        {
-            tracing::warn!("a sweep takes long, and is left to the next harness");
-        }
-    }
-
-    fn has_something_to_sweep(&self) -> bool {
-        use spawner_core::journal::Found;
-        let recorded = self.shared.journal.read().unwrap_or_default();
-        let mut accounts = recorded.iter().filter_map(|found| match found {
-            Found::Account(account) => Some(account),
-            Found::Damaged { .. } => None,
-        });
-        accounts.any(|account| account.opening.kind == crate::KIND && account.is_for_a_sweep())
-            || self
-                .shared
-                .set_up
-                .group
-                .as_deref()
-                .is_some_and(|parent| !remains::abandoned(Some(parent), &self.shared.boot_id).is_empty())
-    }
 }
