@@ -217,3 +217,29 @@ fn what_keeps_a_task_whose_harness_is_gone_sleeps() {
     }
     destroy(&records, &id);
 }
+
+#[test]
+fn no_sweep_takes_a_detached_task_though_nobody_keeps_it() {
+    let (records, mark) = (Records::new(), mark());
+    let id = start(&records, &[], &format!("exec sleep {mark}"));
+    until_state(&records, &id, "running");
+    let leader = shown(&records, &id).unwrap()["record"]["leader"]["pid"].as_u64().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{leader}/status")).unwrap();
+    let keeper = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(keeper).unwrap(), Signal::KILL).unwrap();
+    let gone = || {
+        Some(()).filter(|()| {
+            alive(&mark).len() == 1 && !std::path::Path::new(&format!("/proc/{keeper}/exe")).exists()
+        })
+    };
+    eventually(gone).expect("the keeper is gone, and nothing else");
+    for elsewhere in [&records, &Records::new()] {
+        assert_eq!(elsewhere.spawner(["sweep"]).status, 0);
+        assert_eq!(alive(&mark).len(), 1, "it was ended");
+    }
+    // Without its keeper there is no proof.
+    let ran = records.spawner(["destroy", &id]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (123, ""), "{ran:?}");
+    assert_eq!(alive(&mark), [0; 0]);
+    assert!(names(records.path()).is_empty());
+}

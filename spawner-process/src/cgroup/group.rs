@@ -59,6 +59,11 @@ impl Group {
         self.events.as_fd()
     }
 
+    /// Marks it as that of a task which may outlive its harness.
+    pub(crate) fn mark_detached(&self) -> io::Result<()> {
+        Ok(rustix::fs::setxattr(&self.path, DETACHED, b"1", rustix::fs::XattrFlags::empty())?)
+    }
+
     /// Whether no process is in it or below it.
     pub(crate) fn is_empty(&self) -> io::Result<bool> {
         let mut buffer = [0u8; 128];
@@ -108,6 +113,14 @@ impl Group {
         }
         Ok(true)
     }
+}
+
+/// The extended attribute of a group that holds a detached task (cgroup v2 has them since Linux 5.8).
+const DETACHED: &str = "user.spawner.detached";
+
+/// Whether the group at `path` is that of a task which may outlive its harness.
+pub(crate) fn is_detached(path: &Path) -> bool {
+    rustix::fs::getxattr(path, DETACHED, &mut [0u8; 8][..]).is_ok()
 }
 
 /// What a fresh group's files say.

@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub(crate) use group::{Group, pids_below, remove_tree};
+pub(crate) use group::{Group, is_detached, pids_below, remove_tree};
 pub(crate) use limits::{LimitGroups, Limiter, Limiters};
 
 /// Where a hierarchy is mounted, and where in it this process is.

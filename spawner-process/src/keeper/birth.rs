@@ -64,11 +64,19 @@ impl Keeper {
             }
         };
         let mut limits = Some(limits);
+        if let (true, Some(Ok(group))) = (start.detached, &self.group)
+            && let Err(error) = group.mark_detached()
+        {
+            tracing::debug!(%error, "a sweep with another state folder may take the task for a stray");
+        }
         let born = self.give_birth(start, streams, &mut limits);
         match born {
             Ok(life) => {
-                let started = life.1;
-                self.life = Some(life.0);
+                let (mut life, started) = life;
+                if start.detached {
+                    life.wear_out_group();
+                }
+                self.life = Some(life);
                 self.told_empty = false;
                 self.tasks += 1;
                 Ok(Reply::Started(started))

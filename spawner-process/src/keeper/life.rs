@@ -40,8 +40,8 @@ pub(super) struct Life {
     empty: bool,
     denied_only: bool,
     strike: Option<Strike>,
-    /// Whether the control group was killed: see `birth::bear`.
-    group_killed: bool,
+    /// Whether the control group is no other task's: it was killed (see `birth::bear`), or marked.
+    group_worn: bool,
     /// The main process's end, until it is told.
     end: Option<Ended>,
 }
@@ -88,7 +88,7 @@ impl Life {
             empty: false,
             denied_only: false,
             strike: None,
-            group_killed: false,
+            group_worn: false,
             end: None,
         }
     }
@@ -253,7 +253,7 @@ impl Life {
         }
         // A group that refuses has its members killed one by one, below.
         let struck = group.map(Group::kill);
-        self.group_killed |= struck.is_some();
+        self.group_worn |= struck.is_some();
         let mut denied = 0;
         let mut seen_alive = 0;
         // The group's own blow is enough at first; a walk would only slow its members' ends.
@@ -311,9 +311,14 @@ impl Life {
         self.limits.remove()
     }
 
+    /// Has the version 2 group be no other task's: it tells of this one.
+    pub(super) fn wear_out_group(&mut self) {
+        self.group_worn = true;
+    }
+
     /// Whether the version 2 group carries a limit of this task, or has been killed.
     pub(super) fn used_up_group(&self) -> bool {
-        self.group_killed || self.limits.mark_v2()
+        self.group_worn || self.limits.mark_v2()
     }
 
     /// Lets the leader go that was kept unreaped.

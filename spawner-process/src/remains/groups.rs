@@ -125,7 +125,9 @@ pub(crate) fn abandoned(parent: Option<&Path>, boot_id: &str) -> Vec<Abandoned> 
     let mut found = Vec::new();
     for parent in named(&folder, &dead) {
         let owners = named(&parent, &|name| name.starts_with("task-"));
-        let owners = owners.iter().filter_map(|group| owner(&group.file_name()?.to_string_lossy()));
+        // A detached one is its record's business, wherever that is.
+        let owners = owners.iter().filter(|group| !cgroup::is_detached(group));
+        let owners = owners.filter_map(|group| owner(&group.file_name()?.to_string_lossy()));
         let mut keepers: Vec<_> = owners.map(|owner| identity(owner.pid, owner.start_time)).collect();
         keepers.retain(|keeper| !keeper.is_alive());
         keepers.dedup();
