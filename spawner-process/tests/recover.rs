@@ -128,3 +128,41 @@ async fn what_outlived_keeper_and_supervisor_is_ended_and_never_called_clean() {
         first.shutdown().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn helpers_of_a_dead_harness_that_are_stuck_are_ended_by_a_sweep() {
+    for (first, second, folder) in pairs(&[Choice::Subreaper]) {
+        // The record of a dead harness, whose helpers are played by programs that answer nobody.
+        let deaf = "trap '' USR1; exec sleep 300";
+        let played = || std::process::Command::new("sh").args(["-c", deaf]).spawn().unwrap();
+        let (mut keeper, mut supervisor) = (played(), played());
+        for helper in [&keeper, &supervisor] {
+            poll("it is not deaf yet", || field(helper.id(), "Name:").as_deref() == Some("sleep")).await;
+            signal(helper.id(), "STOP");
+        }
+        let task = first.spawn_task(&TaskSpec::new(["true"])).await.unwrap();
+        assert!(first.destroy_task(&task, &Teardown::default()).await.is_clean());
+        let identity = |child: &std::process::Child| spawner_core::ProcessIdentity::of(child.id()).unwrap();
+        let page = second.journal().open(
+            "process",
+            task.record(),
+            serde_json::json!({
+                "keeper": identity(&keeper), "supervisor": identity(&supervisor), "group": null,
+            }),
+        );
+        let page = page.unwrap();
+        let text = std::fs::read_to_string(page.path()).unwrap();
+        let own = format!("\"pid\":{},", std::process::id());
+        std::fs::write(page.path(), text.replacen(&own, "\"pid\":4194303,", 1)).unwrap();
+
+        let outcomes = second.sweep().await;
+        assert_eq!(outcomes.iter().map(spawner_core::CleanupOutcome::task).collect::<Vec<_>>(), [task.id()]);
+        assert_eq!(outcomes[0].verdict(), Verdict::Unverified);
+        // SIGKILL ends what is stopped; SIGCONT alone would leave a sleep that goes on.
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&keeper.wait().unwrap()), Some(9));
+        assert_eq!(files(&folder), Vec::<String>::new());
+        supervisor.kill().unwrap();
+        supervisor.wait().unwrap();
+        first.shutdown().await.unwrap();
+    }
+}
