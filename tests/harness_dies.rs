@@ -75,11 +75,10 @@ fn a_harness_that_is_killed_leaves_nothing_and_no_record() {
     assert_eq!(records.spawner(["sweep"]).stdout, "nothing to do\n");
 }
 
-#[test]
-fn what_is_left_when_the_helpers_are_killed_too_is_swept() {
-    let (records, mark) = (Records::new(), mark());
+/// A task whose harness and helpers were all killed at once.
+fn left_over(records: &Records, mark: &str) {
     // By its control group, a sweep of another test, with another state folder, would find it too.
-    let mut child = running(&records, &["--mechanism", "subreaper"], &mark);
+    let mut child = running(records, &["--mechanism", "subreaper"], mark);
     let pids: Vec<_> = helpers(child.id());
     assert!(pids.len() > 1, "there are helpers: {pids:?}");
     // Keepers before the supervisor before the program, all stopped: nobody gets to end anything.
@@ -92,6 +91,54 @@ fn what_is_left_when_the_helpers_are_killed_too_is_swept() {
         }
     }
     child.wait().unwrap();
+    assert_eq!(alive(mark).len(), 2);
+}
+
+#[test]
+fn the_next_harness_ends_what_is_left_unless_it_is_told_not_to() {
+    let (records, mark) = (Records::new(), mark());
+    left_over(&records, &mark);
+    let config = records.path().join("config.toml");
+    std::fs::write(&config, "default = \"here\"\n[backend.here]\nkind = \"process\"\nsweep = false\n")
+        .unwrap();
+    let ran = records.spawner([
+        "run".as_ref(),
+        "--config".as_ref(),
+        config.as_os_str(),
+        "--".as_ref(),
+        "true".as_ref(),
+    ]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    assert_eq!(alive(&mark).len(), 2, "it was told not to");
+    std::fs::remove_file(&config).unwrap();
+    let ran = records.spawner(["run", "--", "true"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    assert_eq!(alive(&mark), [0; 0]);
+    assert_eq!(names(records.path()).len(), 0, "{:?}", names(records.path()));
+}
+
+/// A task whose program and helpers were killed in one go.
+fn orphaned(records: &Records, mark: &str) {
+    // By its control group, a sweep of another test, with another state folder, would find it too.
+    let mut child = running(records, &["--mechanism", "subreaper"], mark);
+    let pids: Vec<_> = helpers(child.id());
+    assert!(pids.len() > 1, "there are helpers: {pids:?}");
+    // Keepers before the supervisor before the program, all stopped: nobody gets to end anything.
+    let handles: Vec<_> = pids.iter().rev().map(|&pid| Pid::from_raw(pid.cast_signed()).unwrap()).collect();
+    let handles: Vec<_> =
+        handles.into_iter().map(|pid| pidfd_open(pid, PidfdFlags::empty()).unwrap()).collect();
+    for signal in [Signal::STOP, Signal::KILL] {
+        for handle in &handles {
+            pidfd_send_signal(handle, signal).unwrap();
+        }
+    }
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_is_left_when_the_helpers_are_killed_too_is_swept() {
+    let (records, mark) = (Records::new(), mark());
+    orphaned(&records, &mark);
     let left = || tasks(&records).into_iter().find(|task| task["state"] == "left");
     let task = eventually(left).expect("it is on record");
     assert_eq!(alive(&mark).len(), 2);
@@ -101,10 +148,41 @@ fn what_is_left_when_the_helpers_are_killed_too_is_swept() {
     let ran = records.spawner(["sweep"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
     assert!(ran.stdout.starts_with(task["record"]["id"].as_str().unwrap()), "{ran:?}");
+    assert!(ran.stdout.contains(": killed sh (") && ran.stdout.contains("sleep ("), "{ran:?}");
     assert!(ran.stdout.ends_with("resolved 1 task of 1 dead harness\n"), "{ran:?}");
     assert_eq!(alive(&mark), [0; 0]);
     assert_eq!(records.spawner(["sweep"]).stdout, "nothing to do\n");
     assert_eq!(names(records.path()).len(), 0, "{:?}", names(records.path()));
+}
+
+#[test]
+fn two_sweeps_at_the_same_time_do_not_disturb_each_other() {
+    let (records, mark) = (Records::new(), mark());
+    orphaned(&records, &mark);
+    let sweep = || {
+        let mut command = records.command(["sweep"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let sweeps = [sweep(), sweep()].map(|child| common::collect(child, Instant::now()));
+    assert_eq!(alive(&mark), [0; 0]);
+    for ran in &sweeps {
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    }
+    assert!(sweeps.iter().any(|ran| ran.stdout.ends_with("of 1 dead harness\n")), "{sweeps:?}");
+    assert_eq!(names(records.path()).len(), 0, "{:?}", names(records.path()));
+}
+
+#[test]
+fn what_a_dead_harness_left_can_be_destroyed_by_its_id() {
+    let (records, mark) = (Records::new(), mark());
+    orphaned(&records, &mark);
+    let id = tasks(&records)[0]["record"]["id"].as_str().unwrap().to_owned();
+    let ran = records.spawner(["destroy", "--grace", "0", &id]);
+    // Nobody watched it, so there is no proof.
+    assert_eq!((ran.status, ran.stdout.as_str()), (123, ""), "{ran:?}");
+    assert!(ran.stderr.contains("this is no proof"), "{ran:?}");
+    assert_eq!(alive(&mark), [0; 0]);
+    assert_eq!(records.spawner(["sweep"]).stdout, "nothing to do\n");
 }
 
 #[test]

@@ -104,6 +104,7 @@ pub trait Spawner: Send + Sync {
         let why = match attempt_result(time.force, self.rungs(task)).await {
             Ok(mut rungs) => {
                 let outcome = climb(self.name(), task, rungs.as_mut(), teardown, &time).await;
+                self.journal().note_left(&outcome);
                 tracing::debug!(task = %task.id(), verdict = %outcome.verdict(), "destroyed");
                 return outcome;
             }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::cleanup::{CleanupOutcome, Evidence, Resource};
 use crate::error::ErrorKind;
-use crate::journal::Found;
+use crate::journal::{Account, Found};
 use crate::spawner::Spawner;
 use crate::task::{Task, TaskRecord};
 use crate::teardown::Teardown;
@@ -41,7 +41,11 @@ pub(crate) async fn sweep<S: Spawner + ?Sized>(spawner: &S) -> Vec<CleanupOutcom
                 continue;
             }
         };
-        outcomes.extend(resolve(spawner, account.record()).await);
+        // It may say something else by now, to whoever has the right to resolve it.
+        let Some(Found::Account(account)) = Account::read(account.page) else { continue };
+        if account.is_for_a_sweep() {
+            outcomes.extend(resolve(spawner, account.record()).await);
+        }
     }
     for record in spawner.unrecorded().await {
         outcomes.extend(resolve(spawner, record).await);

@@ -13,6 +13,7 @@ use spawner_core::{
     Admitted, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Evidence, Exit, Journal,
     ProcessIdentity, Result, Rungs, Spawner, Task, TaskId, TaskRecord, TaskState, TaskStreams,
 };
+use tokio::sync::oneshot;
 
 use crate::cgroup::Limiters;
 use crate::config::ProcessConfig;
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) config: ProcessConfig,
     /// Whether this backend has looked for what dead harnesses left.
     pub(crate) swept: std::sync::Once,
+    /// Ends when that is done, where there was anything.
+    pub(crate) sweeping: Mutex<Option<oneshot::Receiver<()>>>,
     pub(crate) ledger: Ledger,
     pub(crate) journal: Journal,
     pub(crate) boot_id: String,
@@ -80,6 +83,7 @@ impl ProcessSpawner {
                 tasks: Mutex::default(),
                 strays: Mutex::default(),
                 swept: std::sync::Once::new(),
+                sweeping: Mutex::default(),
                 ledger: Ledger::default(),
                 journal,
                 boot_id: ProcessIdentity::boot(),
@@ -97,6 +101,7 @@ impl ProcessSpawner {
     /// Ends every task that is still there, and waits until the supervisor has ended too, which it does when
     /// everything of this spawner was ended and removed.
     pub async fn shutdown(self) -> Result<()> {
+        self.swept().await;
         match self.shared.close() {
             Some(supervisor) => supervisor.left().await,
             None => Ok(()),
@@ -106,6 +111,7 @@ impl ProcessSpawner {
     /// The same for a program that called [`fork_supervisor`](crate::fork_supervisor): its helpers end side by
     /// side in place of one after the other.
     pub async fn release(self) -> Result<()> {
+        self.swept().await;
         if self.shared.tasks().is_empty() {
             self.shared.keepers.release().await
         } else {

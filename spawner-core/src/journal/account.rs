@@ -1,18 +1,21 @@
 //! What a file of the journal says, and whose it is.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::host;
-use super::page::{Note, Opening, Page};
+use super::page::{Note, Opening, Page, open_plain};
 use crate::cleanup::Resource;
 use crate::exit::Exit;
 use crate::spec::Lifetime;
 use crate::task::TaskRecord;
+
+/// What a record may be at most: an argv near ARG_MAX, and some.
+const LONGEST: u64 = 64 << 20;
 
 /// What was found in the state folder.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,11 +62,11 @@ pub enum Whose {
 
 impl Account {
     /// Reads a file. `None` where it is gone.
-    pub(super) fn read(page: Page) -> Option<Found> {
-        let (text, foreign) = match (fs::read(page.path()), is_foreign(&page)) {
-            (Ok(text), Ok(foreign)) => (text, foreign),
-            (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => return None,
-            (Err(error), _) | (_, Err(error)) => {
+    pub(crate) fn read(page: Page) -> Option<Found> {
+        let (text, foreign) = match read(&page) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
                 let why = format!("it cannot be read: {error}");
                 return Some(Found::Damaged { path: page.path().to_owned(), why });
             }
@@ -145,7 +148,8 @@ impl Account {
         let host = &self.opening.host;
         if self.foreign {
             Whose::OtherUser
-        } else if host.machine != own.machine {
+        } else if host.machine != own.machine || own.boot_id.is_empty() || host.boot_id.is_empty() {
+            // Where there is no /proc, of this boot or of another, who lives cannot be told.
             Whose::OtherHost
         } else if host.boot_id != own.boot_id {
             Whose::OtherBoot
@@ -158,21 +162,29 @@ impl Account {
         }
     }
 
-    /// Whether a sweep is to resolve it.
+    /// Whether a sweep is to resolve it. The record of a detached task stays until somebody destroys it, since it
+    /// keeps what the task wrote and how it ended, also when the machine has gone down since.
     pub fn is_for_a_sweep(&self) -> bool {
-        let whose = self.whose();
-        whose == Whose::OtherBoot || (whose == Whose::Dead && !self.is_detached())
+        !self.is_detached() && matches!(self.whose(), Whose::OtherBoot | Whose::Dead)
     }
 }
 
+/// What a file says, and whether it is another user's.
+fn read(page: &Page) -> io::Result<(Vec<u8>, bool)> {
+    let file = open_plain(page.path(), false)?;
+    let foreign = is_foreign(&file)?;
+    let mut text = Vec::new();
+    let read = (&file).take(LONGEST + 1).read_to_end(&mut text)?;
+    if read as u64 > LONGEST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok((text, foreign)) }
+}
+
 #[cfg(unix)]
-fn is_foreign(page: &Page) -> io::Result<bool> {
+fn is_foreign(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt as _;
-    // A link may lead to a file of whomever its maker liked.
-    Ok(fs::symlink_metadata(page.path())?.uid() != rustix::process::geteuid().as_raw())
+    Ok(file.metadata()?.uid() != rustix::process::geteuid().as_raw())
 }
 
 #[cfg(not(unix))]
-fn is_foreign(_: &Page) -> io::Result<bool> {
+fn is_foreign(_: &File) -> io::Result<bool> {
     Ok(false)
 }

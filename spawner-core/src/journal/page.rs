@@ -1,7 +1,7 @@
 //! One task's file in the journal.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -118,31 +118,40 @@ impl Page {
 
     /// Appends a line. Nothing is appended to a file that was closed.
     pub fn note(&self, note: &Note) -> io::Result<()> {
-        let mut line = serde_json::to_vec(note)?;
+        let mut file = OpenOptions::new().read(true).append(true).open(&self.0)?;
+        let mut line = Vec::new();
+        if is_torn(&mut file)? {
+            // What a crash or a full disk cut short must not take this line along.
+            line.push(b'\n');
+        }
+        serde_json::to_writer(&mut line, note)?;
         line.push(b'\n');
-        OpenOptions::new().append(true).open(&self.0)?.write_all(&line)
+        file.write_all(&line)
     }
 
     /// Removes the file, for whoever observed that nothing of the task is left, and what lies beside it. Fine
     /// where it is gone.
     pub fn close(&self) -> io::Result<()> {
-        ["stdout", "stderr", "door"].iter().try_for_each(|ending| remove(&self.beside(ending)))?;
-        remove(&self.0)
+        let beside = ["stdout", "stderr", "door"].map(|ending| remove(&self.beside(ending)));
+        let own = remove(&self.0);
+        // What is left beside no record is removed by the next sweep.
+        own.and(beside.into_iter().collect())
     }
 
     /// Takes the right to resolve the record; waits for at most `patience` for another holder. `None` where
     /// the file is gone, because somebody else has resolved it.
     pub async fn claim(&self, patience: Duration) -> Result<Option<Claim>> {
         let failed = |source| Error::io("claim the record", self.0.display().to_string(), source);
-        let file = match File::open(&self.0) {
+        // Over NFS only a file that is open for writing can be locked (flock(2)).
+        let file = match open_plain(&self.0, true).or_else(|_| open_plain(&self.0, false)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(failed)?,
         };
         let deadline = tokio::time::Instant::now() + patience;
         loop {
             match file.try_lock() {
-                // Whoever had it before may have closed the file.
-                Ok(()) => return Ok(self.0.exists().then_some(Claim(file))),
+                // Whoever had it before may have closed the file, and there may be another.
+                Ok(()) => return Ok(is_at(&file, &self.0).map_err(failed)?.then_some(Claim(file))),
                 Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
@@ -154,6 +163,47 @@ impl Page {
             }
         }
     }
+}
+
+/// Opens a file that is no link, and no pipe that would keep its reader waiting.
+pub(super) fn open_plain(path: &Path, write: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(write);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY,
+    );
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a plain file")) }
+}
+
+/// Whether it ends in the middle of a line.
+fn is_torn(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != [b'\n'])
+}
+
+/// Whether it is this file that is at `path` now.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let own = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((own.dev(), own.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+    path.try_exists()
 }
 
 /// Nobody else reads what a task was given.

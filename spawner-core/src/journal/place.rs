@@ -5,16 +5,21 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use super::account::{Account, Found};
 use super::host;
-use super::page::{Opening, Page, remove};
+use super::page::{Note, Opening, Page, remove};
+use crate::cleanup::CleanupOutcome;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
 use crate::task::TaskRecord;
 
 /// The ending of a task's file.
 const ENDING: &str = "task";
+
+/// How long a file may lie beside no record.
+const YOUNG: Duration = Duration::from_mins(1);
 
 /// The journal of one user on this host.
 #[derive(Debug, Default)]
@@ -133,8 +138,23 @@ impl Journal {
         }
     }
 
-    /// Removes what lies beside no record any more: half-written ones of dead processes, and output.
+    /// Notes what was not proved gone, where the task is on record still.
+    pub(crate) fn note_left(&self, outcome: &CleanupOutcome) {
+        let leftovers: Vec<_> = outcome.leftovers().map(|leftover| leftover.resource().clone()).collect();
+        let Some(page) = self.page(outcome.task()).ok().filter(|_| !leftovers.is_empty()) else { return };
+        let note = Note::Left { leftovers, at: jiff::Timestamp::now().to_string() };
+        match page.note(&note) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "the record does not say what is left");
+            }
+            _ => {}
+        }
+    }
+
+    /// Removes what lies beside no record any more: half-written ones of dead processes, and output. What is
+    /// younger than a minute may be about to get its record.
     pub(crate) fn tidy(&self) -> Result<()> {
+        let mut tidied = Ok(());
         for path in self.files()? {
             let ending = path.extension().unwrap_or_default();
             let abandoned = match ending.to_str() {
@@ -143,15 +163,18 @@ impl Journal {
                     let writer = stem.and_then(OsStr::to_str).and_then(|pid| pid.parse().ok());
                     writer.is_some_and(|pid| crate::id::ProcessIdentity::of(pid).is_none())
                 }
-                Some("stdout" | "stderr" | "door") => !path.with_extension(ENDING).exists(),
+                Some("stdout" | "stderr" | "door") => {
+                    // In this order: its record comes before it is a minute old.
+                    is_old(&path) && path.with_extension(ENDING).try_exists().is_ok_and(|there| !there)
+                }
                 _ => false,
             };
             if abandoned {
-                let removed = remove(&path);
-                removed.map_err(|source| Error::io("remove", path.display().to_string(), source))?;
+                let failed = |source| Error::io("remove", path.display().to_string(), source);
+                tidied = tidied.and(remove(&path).map_err(failed));
             }
         }
-        Ok(())
+        tidied
     }
 
     fn files(&self) -> Result<Vec<PathBuf>> {
@@ -163,6 +186,11 @@ impl Journal {
         };
         entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect()
     }
+}
+
+fn is_old(path: &Path) -> bool {
+    let modified = fs::symlink_metadata(path).and_then(|file| file.modified());
+    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG))
 }
 
 /// Makes the folder, for this user's eyes only.

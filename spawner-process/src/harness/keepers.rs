@@ -397,3 +397,32 @@ impl Leaving {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_for_those_who_waited_and_for_nobody_later() {
+        let mut state = SupervisorState { ordered: 1, waiting: 1, ..SupervisorState::default() };
+        state.hear(FromSupervisor::NoKeeper(libc::EAGAIN), Vec::new());
+        assert!(matches!(state.take(), Some(Err(libc::EAGAIN))));
+
+        // It has gone away meanwhile, or goes before it takes its answer.
+        let mut state = SupervisorState { ordered: 1, ..SupervisorState::default() };
+        state.hear(FromSupervisor::NoKeeper(libc::EAGAIN), Vec::new());
+        assert!(state.take().is_none());
+        let mut state = SupervisorState { ordered: 1, waiting: 1, ..SupervisorState::default() };
+        state.hear(FromSupervisor::NoKeeper(libc::EAGAIN), Vec::new());
+        state.waiting -= 1;
+        state.forget_stale();
+        assert!(state.take().is_none());
+
+        // Another one waits for what it ordered itself.
+        let mut state = SupervisorState { ordered: 2, waiting: 1, ..SupervisorState::default() };
+        state.hear(FromSupervisor::NoKeeper(libc::EAGAIN), Vec::new());
+        assert!(state.take().is_none());
+        state.hear(FromSupervisor::NoKeeper(libc::ENOMEM), Vec::new());
+        assert!(matches!(state.take(), Some(Err(libc::ENOMEM))));
+    }
+}

@@ -217,7 +217,10 @@ impl ProcessSpawner {
         }
         let config = self.shared.config.clone();
         let name = self.shared.name.clone();
+        let (done, sweeping) = tokio::sync::oneshot::channel();
+        *self.shared.sweeping.lock().unwrap_or_else(PoisonError::into_inner) = Some(sweeping);
         let work = move || {
+            let _done: tokio::sync::oneshot::Sender<()> = done;
             let sweeper = match Self::named(name, crate::ProcessConfig { sweep: false, ..config }) {
                 Ok(sweeper) if sweeper.has_something_to_sweep() => sweeper,
                 Ok(_) => return,
@@ -231,6 +234,18 @@ impl ProcessSpawner {
         };
         if let Err(error) = std::thread::Builder::new().name("spawner-sweep".into()).spawn(work) {
             tracing::warn!(%error, "cannot sweep");
+        }
+    }
+
+    /// Waits, for a bounded time, until what dead harnesses left is resolved, so that harnesses that live for
+    /// milliseconds get that done too.
+    pub(crate) async fn swept(&self) {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let sweeping = self.shared.sweeping.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sweeping) = sweeping
+            && tokio::time::timeout(PATIENCE, sweeping).await.is_err()
+        {
+            tracing::warn!("a sweep takes long, and is left to the next harness");
         }
     }
 

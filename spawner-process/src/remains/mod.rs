@@ -60,9 +60,10 @@ impl Remains {
     /// Kills what is there, and says what was.
     pub(crate) fn strike(&self) -> io::Result<Found> {
         let groups = Groups::of(&self.keeper, self.parent.as_deref());
+        // Whom the groups kill first would be told of nobody.
+        let seen = self.seen(&groups, &[Signal::KILL]);
         groups.kill();
-        let seen = self.seen(&groups, &[Signal::KILL])?;
-        Ok(self.found(&seen, true))
+        Ok(self.found(&seen?, true))
     }
 
     /// Asks what is there to end.

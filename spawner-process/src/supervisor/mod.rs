@@ -52,6 +52,9 @@ struct Supervisor {
     keepers: BTreeMap<i32, u64>,
     /// Those of them whose task may outlive the harness.
     detached: BTreeSet<i32>,
+    /// Those of them that were killed. One that is traced stays a zombie, without a notice of its end, as long
+    /// as its tracer does not look; which may be a member of its task.
+    condemned: BTreeSet<i32>,
     forked: u64,
     orphanage: Orphanage,
     harness_died: Option<Instant>,
@@ -108,6 +111,7 @@ impl Supervisor {
             journal: None,
             keepers: BTreeMap::new(),
             detached: BTreeSet::new(),
+            condemned: BTreeSet::new(),
             forked: 0,
             orphanage: Orphanage::default(),
             harness_died: None,
@@ -182,8 +186,10 @@ impl Supervisor {
                 ToSupervisor::Leave => return Ok(Next::Leave),
                 ToSupervisor::Orphans(of) => {
                     self.reap()?;
+                    self.orphanage.asked_about(of);
+                    // The harness has seen the end of its socket: it is about to end, or a zombie for others.
+                    self.end_keeper(of);
                     let keepers = &self.keepers;
-                    self.orphanage.asked_about(of, keepers.contains_key(&of));
                     let orphans = self.orphanage.look(&|pid| keepers.contains_key(&pid));
                     self.tell(&FromSupervisor::Orphans(orphans), Vec::new());
                 }
@@ -258,12 +264,14 @@ impl Supervisor {
     /// Ends a keeper of ours that no longer answers: an unreaped child, so the pid is its own.
     fn end_keeper(&mut self, pid: i32) {
         if self.keepers.contains_key(&pid)
-            && let Some(pid) = Pid::from_raw(pid)
+            && let Some(own) = Pid::from_raw(pid)
         {
-            // That it has ended by itself meanwhile is the only way to fail, and as good.
-            if rustix::process::kill_process(pid, Signal::KILL).is_err() {
-                self.orphanage.expect();
+            if let Err(errno) = rustix::process::kill_process(own, Signal::KILL) {
+                tracing::debug!(%errno, "a keeper has ended by itself");
             }
+            self.condemned.insert(pid);
+            self.detached.remove(&pid);
+            self.orphanage.expect();
         }
     }
 
@@ -272,7 +280,7 @@ impl Supervisor {
         loop {
             match sys::reap(None)? {
                 Reap::One(child) => {
-                    let clean = sys::decode(child.status) == Ok(0);
+                    let clean = !self.condemned.remove(&child.pid) && sys::decode(child.status) == Ok(0);
                     self.detached.remove(&child.pid);
                     if let Some(index) = self.keepers.remove(&child.pid) {
                         let groups = self.groups_of(index);
@@ -299,21 +307,23 @@ impl Supervisor {
         let for_keepers = self.harness_died.filter(|_| self.waits_for_keepers()).map(|died| {
             let impatient = died.elapsed() > PATIENCE_WITH_KEEPERS;
             let all = self.keepers.keys().copied().filter(|pid| !self.detached.contains(pid));
-            let hindering: Vec<i32> = all.filter(|&pid| impatient || stuck::is_stopped(pid)).collect();
+            let hindering: Vec<i32> = all.filter(|&pid| impatient || stuck::is_stuck(pid)).collect();
             for pid in hindering {
                 self.end_keeper(pid);
             }
             stuck::LOOK_AGAIN
         });
+        for (&pid, &index) in self.keepers.iter().filter(|(pid, _)| self.condemned.contains(pid)) {
+            self.orphanage.suspect((pid, index));
+            self.orphanage.expect();
+        }
+        let for_condemned = (!self.condemned.is_empty()).then_some(stuck::LOOK_AGAIN);
         let keepers = &self.keepers;
         let again = self.orphanage.tend(&|pid| keepers.contains_key(&pid));
         if let Some(orphans) = self.orphanage.news() {
             self.tell(&FromSupervisor::Orphans(orphans), Vec::new());
         }
-        match (again, for_keepers) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        [again, for_keepers, for_condemned].into_iter().flatten().min()
     }
 
     /// Removes what was made for the harness. What cannot be removed stays on the file system, to be found

@@ -3,7 +3,7 @@
 //! A keeper is a subreaper, so a process falls to the supervisor only when its keeper is dead. Hence every
 //! child of the supervisor that is no keeper is a member of a lost task, and is ended.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -23,12 +23,10 @@ const REMEMBERED: usize = 1024;
 
 #[derive(Default)]
 pub(super) struct Orphanage {
-    /// Those that died, or ended in a way that the harness did not expect.
+    /// Those that died, or that the harness takes for dead.
     keepers: Vec<i32>,
     /// Those that said that they left by themselves.
     left: VecDeque<i32>,
-    /// Those that live, and that the harness thinks have ended.
-    asked: BTreeSet<i32>,
     /// Those that ended, whichever way, since nothing was left the last time; with their indices.
     suspects: Vec<(i32, u64)>,
     /// The last part of the name of the harness's control group.
@@ -65,24 +63,28 @@ impl Orphanage {
     /// That it ended `clean`, by itself and with nothing to report, is a word that a task which traces it can
     /// put in its mouth: what is there is looked for all the same.
     pub(super) fn keeper_ended(&mut self, keeper: (i32, u64), groups: Vec<(PathBuf, String)>, clean: bool) {
-        let unexpected = self.asked.remove(&keeper.0) || !clean;
-        self.suspects.push(keeper);
+        self.suspect(keeper);
         self.groups.extend(groups);
         self.look_again();
-        if unexpected {
-            self.keepers.push(keeper.0);
-            self.told = false;
-        } else {
+        if clean {
             self.left.truncate(REMEMBERED - 1);
             self.left.push_front(keeper.0);
+        } else {
+            self.keepers.push(keeper.0);
+            self.told = false;
+        }
+    }
+
+    /// What is found may be what this keeper, with its index, kept.
+    pub(super) fn suspect(&mut self, keeper: (i32, u64)) {
+        if !self.suspects.contains(&keeper) {
+            self.suspects.push(keeper);
         }
     }
 
     /// The harness takes this keeper for dead. One of another supervisor is never said to be.
-    pub(super) fn asked_about(&mut self, keeper: i32, lives: bool) {
-        if lives {
-            self.asked.insert(keeper);
-        } else if let Some(at) = self.left.iter().position(|&left| left == keeper) {
+    pub(super) fn asked_about(&mut self, keeper: i32) {
+        if let Some(at) = self.left.iter().position(|&left| left == keeper) {
             self.left.remove(at);
             self.keepers.push(keeper);
             self.told = false;
@@ -93,7 +95,6 @@ impl Orphanage {
     pub(super) fn keeper_lives(&mut self, pid: i32) {
         self.keepers.retain(|&dead| dead != pid);
         self.left.retain(|&left| left != pid);
-        self.asked.remove(&pid);
     }
 
     /// Orphans may be there, or come.

@@ -18,7 +18,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// A spawner of each of these mechanisms that this host has.
 pub(crate) fn with(mechanisms: &[Choice]) -> Vec<ProcessSpawner> {
     let spawner = |&mechanism| {
-        ProcessSpawner::new(ProcessConfig { mechanism, ..ProcessConfig::default() })
+        let state_dir = Some(PathBuf::from(concat!(env!("CARGO_TARGET_TMPDIR"), "/state")));
+        ProcessSpawner::new(ProcessConfig { mechanism, state_dir, ..ProcessConfig::default() })
             .inspect_err(|error| eprintln!("skipped {}: {error}", mechanism.name()))
             .ok()
     };

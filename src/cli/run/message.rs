@@ -38,16 +38,25 @@ fn left_behind(cleanup: &CleanupOutcome) -> Option<String> {
     let first = listed.first()?;
     let one_kind = listed.iter().all(|resource| resource.kind == first.kind);
     let noun = if one_kind { noun(first.kind, total) } else { "things" };
-    let mut names: Vec<String> = listed.iter().take(NAMED).map(name).collect();
-    if total > names.len() {
-        names.push(format!("and {} more", total - names.len()));
-    }
     let (was, has) = if total == 1 { ("was", "has") } else { ("were", "have") };
     let fate = match cleanup.verdict() {
         Verdict::Clean => format!(" and {has} been destroyed"),
         Verdict::Leaked | Verdict::Unverified => String::new(),
     };
-    Some(format!("{total} {noun} {was} left behind{fate}: {}", names.join(", ")))
+    Some(format!("{total} {noun} {was} left behind{fate}: {}", shortened(listed.iter(), total)))
+}
+
+/// Things by their names and ids, the first of them.
+pub(in crate::cli) fn names(things: &[&Resource]) -> String {
+    shortened(things.iter().copied(), things.len())
+}
+
+fn shortened<'a>(listed: impl Iterator<Item = &'a Resource>, total: usize) -> String {
+    let mut names: Vec<String> = listed.take(NAMED).map(name).collect();
+    if total > names.len() {
+        names.push(format!("and {} more", total - names.len()));
+    }
+    names.join(", ")
 }
 
 fn noun(kind: ResourceKind, count: usize) -> &'static str {

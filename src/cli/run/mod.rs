@@ -7,7 +7,7 @@ mod terminal;
 use spawner::run::Finished;
 use spawner::{Backend, Backends, Error, Report, TaskSpec};
 
-pub(super) use self::message::about_exit;
+pub(super) use self::message::{about_exit, names};
 use self::terminal::Host;
 use super::args::{OnLeak, RunOptions};
 use super::failure::Failure;

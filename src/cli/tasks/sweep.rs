@@ -6,13 +6,14 @@ mod wait;
 use std::collections::HashMap;
 
 use spawner::journal::{Account, Found};
-use spawner::{Backends, CleanupOutcome, Fate, Journal, Kind, TaskId};
+use spawner::{Backends, CleanupOutcome, Fate, Journal, Kind, Resource, TaskId};
 
 use self::document::{Document, Swept};
 use super::Damaged;
 use super::target::called;
 use crate::cli::args::{ReportFormat, SweepOptions};
 use crate::cli::failure::Failure;
+use crate::cli::run::names;
 use crate::cli::{out, runtime, say, status};
 
 pub(crate) fn sweep(options: &SweepOptions) -> Result<u8, Failure> {
@@ -104,11 +105,8 @@ fn line(outcome: &CleanupOutcome, ids: &HashMap<TaskId, String>) -> String {
     if !left.is_empty() {
         return left.join("\n");
     }
-    let killed = outcome.resources().iter().filter(|one| one.fate == Fate::Killed).count();
-    let ended = if killed > 0 {
-        format!("; {killed} of {} killed", outcome.resources_total())
-    } else {
-        String::new()
-    };
-    format!("{called}: {outcome}{ended}")
+    let ended = |one: &&Resource| matches!(one.fate, Fate::Killed | Fate::Terminated);
+    let killed: Vec<_> = outcome.resources().iter().filter(ended).collect();
+    let killed = if killed.is_empty() { String::new() } else { format!("killed {}; ", names(&killed)) };
+    format!("{called}: {killed}{outcome}")
 }
