@@ -48,7 +48,7 @@ const FAULTS: &[(Flaw, &str, &str)] = &[
         "cannot start a task",
     ),
     (Flaw::DiesWithThread, "a-harness-thread-that-ends-ends-no-task", "did not come up"),
-    (Flaw::NeedsItsHelper, "a-harness-goes-on-when-its-helpers-are-killed", "cannot start a task"),
+    (Flaw::NeedsItsHelper, "a-harness-goes-on-when-its-helpers-are-killed", ""),
     (Flaw::NeedsItsHelper, "helpers-killed-before-their-harness-leave-nothing", "alive"),
     (Flaw::NeedsItsHelper, "helpers-killed-with-their-harness-leave-nothing", "alive"),
     (Flaw::SweepsNothing, "what-a-dead-harness-and-dead-helpers-left-is-swept", "alive"),

@@ -100,6 +100,8 @@ impl Supervisor {
         drop(socket);
         signals::close_streams()?;
         rustix::thread::set_name(c"spawner-super")?;
+        // Before there is a keeper: one that is killed before the harness has said what to use leaves orphans too.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         Ok(Self {
             wire: Wire::new(own)?,
             harness,

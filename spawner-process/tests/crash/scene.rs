@@ -100,18 +100,13 @@ impl Scene {
     }
 
     /// Waits until there is no process, no control group of this harness and no file; `before_a_sweep` the half of
-    /// a record that was never renamed may lie about, and the record of what was not proved gone.
+    /// a record that was never renamed may lie about.
     pub(crate) fn nothing_left(&self, harness: u32, before_a_sweep: bool) -> Result<(), String> {
         self.no_process(false)?;
         until("left behind", SOON, || {
             let mut files = self.files();
-            let tolerated = |file: &PathBuf| {
-                // What walks over the process tree proves nothing, so that a sweep closes its records.
-                let proves_nothing =
-                    std::env::var("SPAWNER_CRASH_MECHANISM").is_ok_and(|name| name == "process-group");
-                file.extension().is_some_and(|ending| ending == "tmp" || proves_nothing && ending == "task")
-            };
-            files.retain(|file| !(before_a_sweep && tolerated(file)));
+            let is_half = |file: &PathBuf| file.extension().is_some_and(|ending| ending == "tmp");
+            files.retain(|file| !(before_a_sweep && is_half(file)));
             let groups = groups(harness);
             if files.is_empty() && groups.is_empty() {
                 return Ok(());
