@@ -147,6 +147,14 @@ impl Journal {
         }
     }
 
+    /// Removes what the process with this pid, which is dead, wrote half. For its helpers.
+    pub fn forget_half_written(&self, writer: u32) -> Result<()> {
+        for path in self.files()?.iter().filter(|path| half_written_by(path) == Some(writer)) {
+            remove(path).map_err(|source| Error::io("remove", path.display().to_string(), source))?;
+        }
+        Ok(())
+    }
+
     /// Removes what lies beside no record any more: half-written ones of dead processes, and output.
     pub(crate) fn tidy(&self) -> Result<()> {
         let mut tidied = Ok(());
@@ -154,9 +162,7 @@ impl Journal {
             let ending = path.extension().unwrap_or_default();
             let abandoned = match ending.to_str() {
                 Some("tmp") => {
-                    let stem = path.file_stem().map(Path::new).and_then(Path::extension);
-                    let writer = stem.and_then(OsStr::to_str).and_then(|pid| pid.parse().ok());
-                    writer.is_some_and(|pid| crate::id::ProcessIdentity::of(pid).is_none())
+                    half_written_by(&path).is_some_and(|pid| crate::id::ProcessIdentity::of(pid).is_none())
                 }
                 // A record comes before what lies beside it, and goes after it.
                 Some("stdout" | "stderr" | "door") => {
@@ -181,6 +187,12 @@ impl Journal {
         };
         entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect()
     }
+}
+
+/// The pid of whoever writes, or wrote, a record to the side.
+fn half_written_by(path: &Path) -> Option<u32> {
+    let stem = path.file_stem().filter(|_| path.extension() == Some(OsStr::new("tmp")))?;
+    Path::new(stem).extension()?.to_str()?.parse().ok()
 }
 
 /// Makes the folder, for this user's eyes only.

@@ -10,9 +10,9 @@ mod marked;
 
 use std::io;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use spawner_core::proc::Stat;
 use spawner_core::{Fate, ProcessIdentity, TaskId};
 
 use crate::keeper::survivor;
@@ -47,6 +47,9 @@ pub(crate) struct Remains {
     pub(crate) init: Option<ProcessIdentity>,
 }
 
+/// How long what ended may still count in its control group.
+const GOING: Duration = Duration::from_millis(200);
+
 /// What was found.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Found {
@@ -75,12 +78,18 @@ impl Remains {
     /// Looks at what is there.
     pub(crate) fn look(&self, forced: bool) -> io::Result<Found> {
         let groups = Groups::of(&self.keeper, self.parent.as_deref());
-        let seen = self.seen(&groups, &[])?;
-        let mut found = self.found(&seen, forced);
-        if found.alive.is_empty() && groups.are_populated() {
-            // Something is there that `/proc` does not show.
-            return Err(io::Error::other("a control group of it has members that /proc does not show"));
-        }
+        let began = Instant::now();
+        let mut found = loop {
+            let found = self.found(&self.seen(&groups, &[])?, forced);
+            if !found.alive.is_empty() || !groups.are_populated() {
+                break found;
+            }
+            // Something is there that `/proc` does not show; or it is just going.
+            if began.elapsed() > GOING {
+                return Err(io::Error::other("a control group of it has members that /proc does not show"));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
         found.certain &= found.alive.is_empty();
         Ok(found)
     }
@@ -99,10 +108,8 @@ impl Remains {
 
     fn found(&self, seen: &[Seen], forced: bool) -> Found {
         let alive = seen.iter().map(|seen| survivor(seen, forced)).collect();
-        // A namespace whose init has ended and was reaped has nobody in it (pid_namespaces(7)).
-        let certain = self.init.as_ref().is_some_and(|init| {
-            Stat::of(init.pid.cast_signed()).map_or(true, |stat| stat.start_time != init.start_time)
-        });
+        // The init of a namespace has ended only after everything else in there (pid_namespaces(7)).
+        let certain = self.init.as_ref().is_some_and(|init| !init.is_alive());
         Found { alive, certain }
     }
 

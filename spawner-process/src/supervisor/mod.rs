@@ -42,6 +42,8 @@ const PATIENCE_WITH_KEEPERS: Duration = Duration::from_secs(15);
 struct Supervisor {
     wire: Wire,
     harness: Watch,
+    /// The harness's pid, unless it was dead at once.
+    parent: Option<Pid>,
     wake: Wake,
     /// Where the control group of this harness is, or should be.
     group_path: Option<std::path::PathBuf>,
@@ -105,6 +107,7 @@ impl Supervisor {
         Ok(Self {
             wire: Wire::new(own)?,
             harness,
+            parent: rustix::process::getppid(),
             wake: Wake::new()?,
             group_path: None,
             group: None,
@@ -333,7 +336,7 @@ impl Supervisor {
             && self.orphanage.is_certain()
             && let Some(journal) = &self.journal
         {
-            records::close(journal);
+            records::close(journal, self.parent);
         }
         if !self.detached.is_empty() {
             // The group goes with the last of them.

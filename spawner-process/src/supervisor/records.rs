@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rustix::process::Pid;
 use spawner_core::journal::{Account, Found};
 use spawner_core::{Journal, ProcessIdentity};
 
@@ -10,9 +11,14 @@ use crate::words::Whereabouts;
 /// Closes the records that name this supervisor and whose keepers have left, once it has seen that nothing is
 /// left of them. A keeper closes its own; these are of tasks that were never started, and of keepers that were
 /// killed. What cannot be closed is left to the next sweep.
-pub(super) fn close(folder: &Path) {
+pub(super) fn close(folder: &Path, harness: Option<Pid>) {
     let own = ProcessIdentity::own();
-    let Ok(found) = Journal::at(folder).read() else { return };
+    let journal = Journal::at(folder);
+    let harness = harness.map(|pid| pid.as_raw_nonzero().get().cast_unsigned());
+    if let Some(Err(error)) = harness.map(|pid| journal.forget_half_written(pid)) {
+        tracing::debug!(%error, "a half-written record stays until the next sweep");
+    }
+    let Ok(found) = journal.read() else { return };
     for found in found {
         if let Found::Account(account) = found
             && account.opening.kind == crate::KIND
