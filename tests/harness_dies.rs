@@ -117,28 +117,10 @@ fn the_next_harness_ends_what_is_left_unless_it_is_told_not_to() {
     assert_eq!(names(records.path()).len(), 0, "{:?}", names(records.path()));
 }
 
-/// A task whose program and helpers were killed in one go.
-fn orphaned(records: &Records, mark: &str) {
-    // By its control group, a sweep of another test, with another state folder, would find it too.
-    let mut child = running(records, &["--mechanism", "subreaper"], mark);
-    let pids: Vec<_> = helpers(child.id());
-    assert!(pids.len() > 1, "there are helpers: {pids:?}");
-    // Keepers before the supervisor before the program, all stopped: nobody gets to end anything.
-    let handles: Vec<_> = pids.iter().rev().map(|&pid| Pid::from_raw(pid.cast_signed()).unwrap()).collect();
-    let handles: Vec<_> =
-        handles.into_iter().map(|pid| pidfd_open(pid, PidfdFlags::empty()).unwrap()).collect();
-    for signal in [Signal::STOP, Signal::KILL] {
-        for handle in &handles {
-            pidfd_send_signal(handle, signal).unwrap();
-        }
-    }
-    child.wait().unwrap();
-}
-
 #[test]
 fn what_is_left_when_the_helpers_are_killed_too_is_swept() {
     let (records, mark) = (Records::new(), mark());
-    orphaned(&records, &mark);
+    left_over(&records, &mark);
     let left = || tasks(&records).into_iter().find(|task| task["state"] == "left");
     let task = eventually(left).expect("it is on record");
     assert_eq!(alive(&mark).len(), 2);
@@ -158,7 +140,7 @@ fn what_is_left_when_the_helpers_are_killed_too_is_swept() {
 #[test]
 fn two_sweeps_at_the_same_time_do_not_disturb_each_other() {
     let (records, mark) = (Records::new(), mark());
-    orphaned(&records, &mark);
+    left_over(&records, &mark);
     let sweep = || {
         let mut command = records.command(["sweep"]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -175,7 +157,7 @@ fn two_sweeps_at_the_same_time_do_not_disturb_each_other() {
 #[test]
 fn what_a_dead_harness_left_can_be_destroyed_by_its_id() {
     let (records, mark) = (Records::new(), mark());
-    orphaned(&records, &mark);
+    left_over(&records, &mark);
     let id = tasks(&records)[0]["record"]["id"].as_str().unwrap().to_owned();
     let ran = records.spawner(["destroy", "--grace", "0", &id]);
     // Nobody watched it, so there is no proof.

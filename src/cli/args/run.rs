@@ -18,19 +18,8 @@ pub(crate) struct RunOptions {
     /// End the task after this time, such as `30s` or `1m 30s` [default: never]
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub(crate) timeout: Option<Duration>,
-    /// How long the task may take to end after it was asked to, before it is killed [default: 5s]
-    #[arg(long, value_name = "DUR", value_parser = values::duration)]
-    pub(crate) grace: Option<Duration>,
-    /// How long what remains after the command may take to finish by itself [default: 200ms]
-    #[arg(long, value_name = "DUR", value_parser = values::duration)]
-    pub(crate) linger: Option<Duration>,
-
-    /// Write a report to this file when all is over; `-` is standard output
-    #[arg(long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
-    /// How the report is written
-    #[arg(long, value_name = "FORMAT", default_value = "text", requires = "report")]
-    pub(crate) report_format: ReportFormat,
+    #[command(flatten)]
+    pub(crate) account: Account,
     /// What to do where something was left behind, or is not proved gone: say so, or also exit with 123
     #[arg(long, value_name = "WHAT", default_value = "report")]
     pub(crate) on_leak: OnLeak,
@@ -65,6 +54,23 @@ Exit status:
 
 SIGINT, SIGTERM and SIGHUP end the task: it is asked, given its grace, then killed. A second one skips the
 grace. What spawner has to say goes to standard error; it says nothing if nothing was left behind.";
+
+/// How a task is ended, and where that is reported.
+#[derive(Debug, Args)]
+pub(crate) struct Account {
+    /// How long a task may take to end after it was asked to, before it is killed [default: 5s]
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub(crate) grace: Option<Duration>,
+    /// How long what remains after the main process may take to finish by itself [default: 200ms]
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub(crate) linger: Option<Duration>,
+    /// Write a report on the task to this file when all is over; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// How the report is written
+    #[arg(long, value_name = "FORMAT", default_value = "text", requires = "report")]
+    pub(crate) report_format: ReportFormat,
+}
 
 /// What a task needs, and where it runs.
 #[derive(Debug, Args)]

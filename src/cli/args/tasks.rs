@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::run::Account;
 use super::{BackendOptions, ReportFormat, Surroundings};
 use crate::cli::values;
 
@@ -105,18 +106,8 @@ pub(crate) struct DestroyOptions {
     /// Each task's id, the first digits of it (at least 4), or its name
     #[arg(required = true, value_name = "ID|NAME")]
     pub(crate) tasks: Vec<String>,
-    /// How long a task may take to end after it was asked to, before it is killed [default: 5s]
-    #[arg(long, value_name = "DUR", value_parser = values::duration)]
-    pub(crate) grace: Option<Duration>,
-    /// How long what remains after the main process may take to finish by itself [default: 200ms]
-    #[arg(long, value_name = "DUR", value_parser = values::duration)]
-    pub(crate) linger: Option<Duration>,
-    /// Write a report on the one task to this file; `-` is standard output
-    #[arg(long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
-    /// How the report is written
-    #[arg(long, value_name = "FORMAT", default_value = "text", requires = "report")]
-    pub(crate) report_format: ReportFormat,
+    #[command(flatten)]
+    pub(crate) account: Account,
     #[command(flatten)]
     pub(crate) configuration: Configuration,
 }

@@ -22,9 +22,9 @@ pub(crate) fn run(options: &RunOptions) -> Result<u8, Failure> {
     prepare::meet(&options.surroundings.require, &*backend, &backends)?;
     let mut spec = prepare::spec(&options.command, &options.surroundings)?;
     spec.timeout = options.timeout;
-    spec.teardown = prepare::teardown(options.grace, options.linger);
+    spec.teardown = prepare::teardown(options.account.grace, options.account.linger);
     let host = terminal::host(options.terminal, &mut spec, &*backend)?;
-    let report = options.report.as_deref().map(Destination::open).transpose()?;
+    let report = options.account.report.as_deref().map(Destination::open).transpose()?;
 
     runtime::serve(backend, async |backend| match live(backend, &spec, host).await {
         Ok(finished) => account(&finished, &spec, options, report),
@@ -48,7 +48,7 @@ fn account(
         say::say(&message);
     }
     if let Some(destination) = report {
-        destination.write(&Report::new(finished), options.report_format)?;
+        destination.write(&Report::new(finished), options.account.report_format)?;
     }
     if options.on_leak == OnLeak::Fail && status::is_leak(&finished.cleanup) {
         return Ok(status::LEAKED);

@@ -16,10 +16,10 @@ use crate::cli::stop::{Signals, Stop};
 use crate::cli::{prepare, runtime, say, status};
 
 pub(crate) fn destroy(options: &DestroyOptions) -> Result<u8, Failure> {
-    if options.report.is_some() && options.tasks.len() > 1 {
+    if options.account.report.is_some() && options.tasks.len() > 1 {
         return Err(Failure::new("cannot write one report on several tasks: destroy them one by one"));
     }
-    let report = options.report.as_deref().map(Destination::open).transpose()?;
+    let report = options.account.report.as_deref().map(Destination::open).transpose()?;
     let journal = Journal::locate();
     let backends = Backends::locate(options.configuration.config.as_deref())?;
     // Whoever misspells one of several names has all of them still.
@@ -31,7 +31,7 @@ pub(crate) fn destroy(options: &DestroyOptions) -> Result<u8, Failure> {
             targets.push((account, backend));
         }
     }
-    let teardown = prepare::teardown(options.grace, options.linger);
+    let teardown = prepare::teardown(options.account.grace, options.account.linger);
     runtime::current_thread()?.block_on(async {
         let mut done = account(&targets, &teardown, options, report).await;
         for (_, backend) in targets {
@@ -65,7 +65,8 @@ async fn account(
     match (report, destroyed.into_iter().next()) {
         (Some(destination), Some((backend, task, cleanup))) => {
             let exit = exit_after_destroy(&**backend, &task).await;
-            destination.write(&Report::new(&Finished { task, exit, cleanup }), options.report_format)?;
+            destination
+                .write(&Report::new(&Finished { task, exit, cleanup }), options.account.report_format)?;
         }
         (Some(_), None) => {
             say::say("there is no report, since somebody else has destroyed the task meanwhile");
