@@ -154,7 +154,7 @@ conformance() {
 }
 
 # crashes WHO COMMAND...: harnesses and helpers killed at system calls and at random moments, for every mechanism. At a
-# few of the former only: `SPAWNER_CRASH_STRIDE=1` walks through all.
+# third of the former: `SPAWNER_CRASH_STRIDE=1` walks through all.
 crashes() {
     local who=$1 mechanism why
     shift
@@ -165,7 +165,7 @@ crashes() {
             skip "crashes of $mechanism as $who" "$why"
         else
             step "crashes of $mechanism as $who" 300 "$@" env SPAWNER_CRASH_MECHANISM="$mechanism" \
-                SPAWNER_CRASH_STRIDE=31 SPAWNER_CRASH_KILLS=20 "$scratch/bin/crash"
+                SPAWNER_CRASH_STRIDE=3 SPAWNER_CRASH_KILLS=60 "$scratch/bin/crash"
         fi
     done
 }
@@ -224,7 +224,6 @@ fi
 
 if ! $quick; then
     step nothing-left-running 60 scripts/leftovers.sh "$stamp" "$SPAWNER_TEST_RUN" "$target" "$scratch"
-    # shellcheck disable=SC2016  # The inner shell expands it.
     # shellcheck disable=SC2016  # The inner shell expands it.
     step nothing-left-on-record 60 bash -c \
         'found=$(find "$1" -mindepth 2); [[ -z $found ]] || { printf "%s\n" "$found"; exit 1; }' - "$scratch/state"
