@@ -267,7 +267,7 @@ fn without_a_home() {
 }
 
 #[test]
-fn the_place_is_found_by_the_environment_and_relative_paths_do_not_count() {
+fn the_place_is_found_by_the_environment() {
     let located = |set: &[(&str, &str)]| {
         let mut own = Command::new(std::env::current_exe().unwrap());
         own.args(["--ignored", "--exact", "without_a_home", "--nocapture"]);
@@ -282,5 +282,7 @@ fn the_place_is_found_by_the_environment_and_relative_paths_do_not_count() {
     assert_eq!(located(&all), r#"Some("/a")"#);
     assert_eq!(located(&all[1..]), r#"Some("/b/spawner")"#);
     assert_eq!(located(&all[2..]), r#"Some("/c/.local/state/spawner")"#);
-    assert_eq!(located(&[("SPAWNER_STATE_DIR", "a"), all[2]]), r#"Some("/c/.local/state/spawner")"#);
+    assert_eq!(located(&[("XDG_STATE_HOME", "a"), all[2]]), r#"Some("/c/.local/state/spawner")"#);
+    let here = std::env::current_dir().unwrap().join("a");
+    assert_eq!(located(&[("SPAWNER_STATE_DIR", "a"), all[2]]), format!("{:?}", Some(here)));
 }

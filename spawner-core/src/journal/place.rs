@@ -27,12 +27,15 @@ pub struct Journal {
 
 impl Journal {
     /// The journal at the usual place: `$SPAWNER_STATE_DIR`, else `$XDG_STATE_HOME/spawner`, else
-    /// `~/.local/state/spawner`. Makes nothing yet.
+    /// `~/.local/state/spawner`. Makes nothing yet. A relative `$XDG_STATE_HOME` does not count, says the XDG Base
+    /// Directory Specification.
     pub fn locate() -> Self {
-        let set = |name| std::env::var_os(name).filter(|value| Path::new(value).is_absolute());
+        if let Some(folder) = std::env::var_os("SPAWNER_STATE_DIR").filter(|folder| !folder.is_empty()) {
+            return Self::at(folder);
+        }
         let below = |folder: PathBuf| folder.join("spawner");
-        let folder = set("SPAWNER_STATE_DIR").map(PathBuf::from);
-        let folder = folder.or_else(|| set("XDG_STATE_HOME").map(|folder| below(folder.into())));
+        let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+        let folder = state.filter(|folder| folder.is_absolute()).map(below);
         let folder = folder.or_else(|| {
             let home = std::env::home_dir().filter(|home| home.is_absolute())?;
             Some(below(home.join(".local/state")))
@@ -40,9 +43,11 @@ impl Journal {
         Self { folder, trouble: OnceLock::new() }
     }
 
-    /// The journal in this folder. Makes nothing yet.
+    /// The journal in this folder, seen from the working directory of now. Makes nothing yet.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: Some(folder.into()), trouble: OnceLock::new() }
+        let folder = folder.into();
+        let absolute = std::path::absolute(&folder);
+        Self { folder: Some(absolute.unwrap_or(folder)), trouble: OnceLock::new() }
     }
 
     /// No journal, for backends that have nothing to lose.
