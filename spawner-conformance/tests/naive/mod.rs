@@ -110,7 +110,8 @@ impl Naive {
             unchanged_view: yes(),
         };
         let helper = if flaw == Flaw::NeedsItsHelper {
-            let helper = Command::new("sleep").arg("60").stdout(Stdio::null()).spawn();
+            // It ends when the pipe does, and so with whoever started it.
+            let helper = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
             Some(Mutex::new(helper.map_err(|error| Error::io("start", "a helper", error))?))
         } else {
             None
