@@ -166,3 +166,26 @@ async fn helpers_of_a_dead_harness_that_are_stuck_are_ended_by_a_sweep() {
         first.shutdown().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_record_that_somebody_else_took_away_is_no_proof() {
+    for (first, second, folder) in pairs(&[Choice::CgroupV2, Choice::Subreaper]) {
+        let witness = Witness::new();
+        let (task, _streams) = witness.start(&first, "sleep 300").await;
+        let keeper = keeper_of(&task);
+        let supervisor = parent(keeper);
+        signal(supervisor, "STOP");
+        signal(keeper, "KILL");
+        signal(supervisor, "KILL");
+        let ended = || field(supervisor, "State:").is_none_or(|state| state.starts_with('Z'));
+        poll("the supervisor is there", ended).await;
+        let recovered = second.recover_task(task.record()).await.unwrap();
+        let outcome = second.destroy_task(&recovered, &Teardown::default()).await;
+        assert_eq!(outcome.verdict(), Verdict::Unverified, "{outcome:?}");
+        assert_eq!(files(&folder), Vec::<String>::new());
+        let outcome = first.destroy_task(&task, &Teardown::default()).await;
+        assert_eq!(outcome.verdict(), Verdict::Unverified, "{outcome:?}");
+        witness.let_go().await;
+        first.shutdown().await.unwrap();
+    }
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use spawner_core::{Error, Evidence, Fate, Mechanism, Resource, ResourceKind, Result, Strength};
+use spawner_core::{Error, Evidence, Fate, Resource, ResourceKind, Result, Strength};
 
 use super::evidence;
 use super::rungs::{ProcessRungs, unexpected};
@@ -36,12 +36,6 @@ impl ProcessRungs {
             }
         }
         Ok(found)
-    }
-
-    /// Whether the keeper took the record away, as it does when it has seen that nothing is left.
-    fn was_closed(&self) -> bool {
-        self.live.page.as_ref().is_some_and(|page| !page.path().exists())
-            && self.live.mechanisms.contains(&Mechanism::Subreaper)
     }
 
     /// Nobody gives notice of the end of what nobody keeps: looks again and again, and strikes where force is
@@ -77,10 +71,9 @@ impl ProcessRungs {
         {
             members.insert(0, Remains::leader(leader, Some(self.live.name.clone()), Fate::AlreadyGone));
         }
-        let certain = found.certain || self.was_closed();
         Ok(Evidence {
             mechanisms: self.live.mechanisms.clone(),
-            strength: if certain { Strength::CannotMiss } else { Strength::MayMiss },
+            strength: if found.certain { Strength::CannotMiss } else { Strength::MayMiss },
             total: members.len(),
             resources: members.iter().map(evidence::resource).collect(),
             usage: None,
