@@ -55,7 +55,6 @@ pub(crate) struct Shared {
     pub(crate) sweeping: Mutex<Option<oneshot::Receiver<()>>>,
     pub(crate) ledger: Ledger,
     pub(crate) journal: Journal,
-    pub(crate) boot_id: String,
     /// The harness's working directory when the supervisor may have been started.
     pub(crate) folder: Option<PathBuf>,
 }
@@ -86,7 +85,6 @@ impl ProcessSpawner {
                 sweeping: Mutex::default(),
                 ledger: Ledger::default(),
                 journal,
-                boot_id: ProcessIdentity::boot(),
                 folder: std::env::current_dir().ok(),
                 config,
             }),
@@ -147,7 +145,7 @@ impl Shared {
         (ends, page): (Ends, Option<Page>),
     ) -> Task {
         let identity = |pid: i32, start_time| ProcessIdentity {
-            boot_id: self.boot_id.clone(),
+            boot_id: self.set_up.boot_id.clone(),
             pid: pid.cast_unsigned(),
             start_time,
         };

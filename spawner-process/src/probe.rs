@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
-use spawner_core::{Capabilities, Error, ErrorKind, Result, Support};
+use spawner_core::{Capabilities, Error, ErrorKind, ProcessIdentity, Result, Support};
 
 use crate::cgroup::{self, Limiters};
 use crate::config::{Choice, ProcessConfig};
@@ -76,7 +76,7 @@ pub(crate) fn settle(config: &ProcessConfig) -> Result<SetUp> {
             named
         }
     };
-    Ok(SetUp { mechanism, group: group.ok(), single: false, journal: None })
+    Ok(SetUp { mechanism, group: group.ok(), single: false, journal: None, boot_id: ProcessIdentity::boot() })
 }
 
 /// Through what limits can be set.

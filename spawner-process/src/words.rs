@@ -36,6 +36,8 @@ pub(crate) struct SetUp {
     pub(crate) single: bool,
     /// The folder of the journal.
     pub(crate) journal: Option<PathBuf>,
+    /// The kernel's id of this boot, which nobody need read again.
+    pub(crate) boot_id: String,
 }
 
 /// What the supervisor tells the harness.

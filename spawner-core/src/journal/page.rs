@@ -138,6 +138,11 @@ impl Page {
         own.and(beside.into_iter().collect())
     }
 
+    /// The same where nothing lies beside it, as beside the record of an attached task: fewer looks at the disk.
+    pub fn close_alone(&self) -> io::Result<()> {
+        remove(&self.0)
+    }
+
     /// Takes the right to resolve the record; waits for at most `patience` for another holder. `None` where
     /// the file is gone, because somebody else has resolved it.
     pub async fn claim(&self, patience: Duration) -> Result<Option<Claim>> {

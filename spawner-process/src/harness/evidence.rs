@@ -40,9 +40,10 @@ pub(crate) fn unverified(member: &Member, why: &str) -> Resource {
 
 /// When a process started, as RFC 3339, from its start time in clock ticks since boot.
 fn when(start_time: u64) -> Option<String> {
-    static BOOT: OnceLock<Option<i64>> = OnceLock::new();
-    let boot = (*BOOT.get_or_init(proc::boot_time))?;
+    // Once: two looks at one process should name one time, however the clock is set meanwhile.
+    static BOOT: OnceLock<i64> = OnceLock::new();
+    let boot = *BOOT.get_or_init(proc::boot_time);
     let ticks = rustix::param::clock_ticks_per_second().max(1);
-    let millis = boot * 1000 + i64::try_from(start_time * 1000 / ticks).ok()?;
+    let millis = boot + i64::try_from(start_time * 1000 / ticks).ok()?;
     jiff::Timestamp::from_millisecond(millis).ok().map(|at| format!("{at:.2}"))
 }

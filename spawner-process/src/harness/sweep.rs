@@ -47,7 +47,7 @@ impl ProcessSpawner {
         let shared = &self.shared;
         let mut records = Vec::new();
         let recorded = self.recorded_keepers();
-        for abandoned in remains::abandoned(shared.set_up.group.as_deref(), &shared.boot_id) {
+        for abandoned in remains::abandoned(shared.set_up.group.as_deref(), &shared.set_up.boot_id) {
             for keeper in abandoned.keepers {
                 if recorded.contains(&keeper) {
                     // Its record decides what becomes of it: it may be a detached one.
@@ -136,11 +136,8 @@ impl ProcessSpawner {
             Found::Damaged { .. } => None,
         });
         accounts.any(|account| account.opening.kind == crate::KIND && account.is_for_a_sweep())
-            || self
-                .shared
-                .set_up
-                .group
-                .as_deref()
-                .is_some_and(|parent| !remains::abandoned(Some(parent), &self.shared.boot_id).is_empty())
+            || self.shared.set_up.group.as_deref().is_some_and(|parent| {
+                !remains::abandoned(Some(parent), &self.shared.set_up.boot_id).is_empty()
+            })
     }
 }

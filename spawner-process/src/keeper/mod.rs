@@ -274,7 +274,7 @@ impl Keeper {
             let started = if let Reply::Started(started) = &reply { Some(started.clone()) } else { None };
             let sent = self.wire.send(&Word::Reply(number, reply), Vec::new());
             if let Some(started) = started {
-                self.record.started(&started);
+                self.record.started(&started, &self.set_up.boot_id);
             }
             if sent.is_err() {
                 return self.harness_is_gone();

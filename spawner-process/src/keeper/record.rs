@@ -37,14 +37,13 @@ impl Record {
     }
 
     /// The task runs.
-    pub(super) fn started(&self, started: &Started) {
-        let boot_id = ProcessIdentity::boot();
+    pub(super) fn started(&self, started: &Started, boot_id: &str) {
         let identity = |pid: i32| {
             let own = ProcessIdentity::of(pid.cast_unsigned())?;
-            Some(ProcessIdentity { boot_id: boot_id.clone(), ..own })
+            Some(ProcessIdentity { boot_id: boot_id.to_owned(), ..own })
         };
         let leader = started.start_time.map(|start_time| ProcessIdentity {
-            boot_id: boot_id.clone(),
+            boot_id: boot_id.to_owned(),
             pid: started.pid.cast_unsigned(),
             start_time,
         });
@@ -66,7 +65,8 @@ impl Record {
             Some(page) if self.detached => {
                 page.note(&Note::Gone { sight: serde_json::to_value(sight)? })?;
             }
-            Some(page) => page.close()?,
+            // A door removes itself.
+            Some(page) => page.close_alone()?,
             None => {}
         }
         self.page = None;

@@ -280,19 +280,33 @@ impl Supervisor {
 
     /// Reaps keepers and orphans.
     fn reap(&mut self) -> io::Result<()> {
-        loop {
+        let mut ended = Vec::new();
+        let mut only_clean = true;
+        let childless = loop {
             match sys::reap(None)? {
                 Reap::One(child) => {
                     let clean = !self.condemned.remove(&child.pid) && sys::decode(child.status) == Ok(0);
                     self.detached.remove(&child.pid);
-                    if let Some(index) = self.keepers.remove(&child.pid) {
-                        let groups = self.groups_of(index);
-                        self.orphanage.keeper_ended((child.pid, index), groups, clean);
-                    }
+                    let keeper = self.keepers.remove(&child.pid);
+                    only_clean &= clean && keeper.is_some();
+                    ended.extend(keeper.map(|index| (child.pid, index, clean)));
                 }
-                Reap::NoneYet | Reap::Childless => return Ok(()),
+                Reap::NoneYet => break false,
+                Reap::Childless => break true,
+            }
+        };
+        // What a keeper leaves falls to this process before it can be reaped: without a child there is nothing to
+        // look for, and one that left by itself has removed its groups.
+        let nothing_left = childless && only_clean && self.orphanage.is_certain();
+        for (pid, index, clean) in ended {
+            if nothing_left {
+                self.orphanage.keeper_left(pid);
+            } else {
+                let groups = self.groups_of(index);
+                self.orphanage.keeper_ended((pid, index), groups, clean);
             }
         }
+        Ok(())
     }
 
     /// Where a keeper's groups are, and what their names begin with.

@@ -67,12 +67,17 @@ impl Orphanage {
         self.groups.extend(groups);
         self.look_again();
         if clean {
-            self.left.truncate(REMEMBERED - 1);
-            self.left.push_front(keeper.0);
+            self.keeper_left(keeper.0);
         } else {
             self.keepers.push(keeper.0);
             self.told = false;
         }
+    }
+
+    /// A keeper left by itself, and there is nothing to look for.
+    pub(super) fn keeper_left(&mut self, keeper: i32) {
+        self.left.truncate(REMEMBERED - 1);
+        self.left.push_front(keeper);
     }
 
     /// What is found may be what this keeper, with its index, kept.

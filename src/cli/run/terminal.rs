@@ -31,8 +31,8 @@ pub(super) fn host(when: When, spec: &mut TaskSpec, spawner: &dyn Spawner) -> Re
         // The reader of a pipe, a pager, may want the keys; the task must not take them from it.
         When::Auto => std::io::stdin().is_terminal() && !is_pipe(std::io::stdout()),
     };
-    let able = when == When::Always || spawner.capabilities().terminal.level() > Level::Unsupported;
-    if !wanted || !able {
+    // Asked last: what a backend is capable of is not always known without a look at the host.
+    if !wanted || (when == When::Auto && spawner.capabilities().terminal.level() == Level::Unsupported) {
         return Ok(None);
     }
     let tty = match own_terminal() {
