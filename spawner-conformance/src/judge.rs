@@ -75,7 +75,11 @@ fn is_there(kind: ResourceKind, id: &str) -> bool {
         ResourceKind::Process => id.parse().is_ok_and(Witness::is_alive),
         ResourceKind::Cgroup | ResourceKind::Folder | ResourceKind::File => std::path::Path::new(id).exists(),
         // Nothing that this witness can see.
-        ResourceKind::Container | ResourceKind::Volume | ResourceKind::Task => true,
+        ResourceKind::Container
+        | ResourceKind::Volume
+        | ResourceKind::ExecSession
+        | ResourceKind::Storage
+        | ResourceKind::Task => true,
     }
 }
 

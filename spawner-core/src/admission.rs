@@ -30,6 +30,7 @@ pub fn needed_by(spec: &TaskSpec) -> Vec<Capability> {
         (spec.wants_stream(), Capability::StreamOutput),
         (spec.wants_terminal(), Capability::Terminal),
         (spec.lifetime == Lifetime::Detached, Capability::Detach),
+        (!spec.container.is_empty(), Capability::Container),
     ];
     wants.into_iter().filter_map(|(wanted, capability)| wanted.then_some(capability)).collect()
 }

@@ -179,6 +179,8 @@ capabilities! {
     limit_cpu, LimitCpu, "limit-cpu";
     /// CPU time and peak memory of the task are reported.
     usage, Usage, "usage";
+    /// The task can name its own container image, volumes, network and user.
+    container, Container, "container";
     /// The task sees the host as if it had been started by hand.
     unchanged_view, UnchangedView, "unchanged-view";
 }

@@ -129,6 +129,10 @@ pub enum ResourceKind {
     Container,
     /// A volume of a container.
     Volume,
+    /// A command that somebody runs in a container besides its own (`podman exec`).
+    ExecSession,
+    /// What an engine keeps on disk for a container.
+    Storage,
     /// A task as a whole, where nothing finer is known.
     Task,
 }
@@ -143,6 +147,8 @@ impl ResourceKind {
             Self::File => "file",
             Self::Container => "container",
             Self::Volume => "volume",
+            Self::ExecSession => "exec-session",
+            Self::Storage => "storage",
             Self::Task => "task",
         }
     }

@@ -16,6 +16,7 @@ pub mod admission;
 mod attempt;
 pub mod capability;
 pub mod cleanup;
+pub mod container;
 pub mod error;
 pub mod exit;
 #[cfg(feature = "fake")]
@@ -43,6 +44,7 @@ pub mod verdict;
 pub use admission::Admitted;
 pub use capability::{Capabilities, Capability, Level, Support};
 pub use cleanup::{CleanupOutcome, Evidence, Fate, Leftover, Mechanism, Resource, ResourceKind, Verdict};
+pub use container::{ContainerOptions, Pull};
 pub use error::{Error, ErrorKind, Result};
 pub use exit::{Exit, Usage};
 pub use id::{ProcessIdentity, TaskId};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::container::ContainerOptions;
 use crate::os_text::{self, OsText};
 use crate::teardown::Teardown;
 
@@ -58,6 +59,9 @@ pub struct TaskSpec {
     /// How much it may use.
     #[serde(default)]
     pub limits: Limits,
+    /// What it wants of its container, where it runs in one.
+    #[serde(default)]
+    pub container: ContainerOptions,
     /// How long it may run before it is ended; see [`run`](crate::run::run). `None` is for ever.
     #[serde(default)]
     pub timeout: Option<Duration>,
@@ -86,6 +90,7 @@ impl TaskSpec {
             name: None,
             lifetime: Lifetime::default(),
             limits: Limits::default(),
+            container: ContainerOptions::default(),
             timeout: None,
             teardown: Teardown::default(),
         }
@@ -152,6 +157,13 @@ impl TaskSpec {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Sets [`TaskSpec::container`].
+    #[must_use]
+    pub fn container(mut self, container: ContainerOptions) -> Self {
+        self.container = container;
         self
     }
 

@@ -114,6 +114,9 @@ fn common() -> Capabilities {
         limit_pids: Support::unsupported(NO_LIMITS),
         limit_cpu: Support::unsupported(NO_LIMITS),
         usage: Support::guaranteed("wait4(2), summed over all that was reaped"),
+        container: Support::unsupported(
+            "its tasks are processes of this host: use a backend of kind `podman`",
+        ),
         unchanged_view: Support::guaranteed("nothing but a session of its own and SPAWNER_TASK_ID"),
     }
 }

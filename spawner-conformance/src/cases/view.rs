@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use spawner_core::{Capability, Exit, Level, Output, TaskSpec};
+use spawner_core::{Capability, ContainerOptions, Exit, Level, Output, Pull, TaskId, TaskSpec};
 
 use super::detach::patient;
 use crate::case::{Case, Checked, NotPassed, case, require};
@@ -20,6 +20,7 @@ pub(super) const CASES: &[Case] = &[
     case!(descriptors, "no-other-descriptors-are-inherited", [UnchangedView]),
     case!(signals, "no-signal-is-blocked-or-ignored", [UnchangedView]),
     case!(pid, "a-task-has-the-pid-that-the-host-knows", [UnchangedView]),
+    case!(image, "a-task-names-its-own-image", [Container]),
     case!(files, "files-are-read-written-and-appended-to", [ExactExit]),
 ];
 
@@ -173,4 +174,25 @@ async fn files(scene: Arc<Scene>) -> Checked {
         require!(got == expected, "the file holds {got:?} and should hold {expected:?}");
     }
     Ok(())
+}
+
+/// Where there are containers, an image that is nowhere is the one that is missed: the wish was heard.
+async fn image(scene: Arc<Scene>) -> Checked {
+    let image = format!("localhost/nowhere-{}", TaskId::random());
+    let wish = ContainerOptions {
+        image: Some(image.clone()),
+        pull: Some(Pull::Never),
+        ..ContainerOptions::default()
+    };
+    let spec = scene.spec("exits", ["0"]).container(wish);
+    if scene.refuses(Capability::Container, &spec).await? {
+        return Ok(());
+    }
+    match scene.spawner.spawn_task(&spec).await {
+        Ok(_) => Err(NotPassed::Failed(format!("it was started without its image {image}"))),
+        Err(error) => {
+            require!(error.to_string().contains(&image), "the error does not name the image: {error}");
+            Ok(())
+        }
+    }
 }

@@ -107,6 +107,7 @@ impl Naive {
             limit_pids: no(),
             limit_cpu: no(),
             usage: no(),
+            container: Support::unsupported("it has no containers"),
             unchanged_view: yes(),
         };
         let helper = if flaw == Flaw::NeedsItsHelper {

@@ -100,6 +100,7 @@ impl Default for Script {
                 limit_pids: no(),
                 limit_cpu: no(),
                 usage: no(),
+                container: Support::unsupported("the fake has no containers"),
                 unchanged_view: yes(),
             },
         }
