@@ -1,5 +1,6 @@
 //! The command line.
 
+mod container;
 mod run;
 mod tasks;
 

@@ -56,6 +56,7 @@ pub(super) fn spec(command: &[OsString], options: &Surroundings) -> Result<TaskS
     spec.env.inherit = !options.env_clear;
     spec.cwd.clone_from(&options.cwd);
     spec.limits = Limits { memory: options.memory, pids: options.pids, cpus: options.cpus };
+    spec.container = options.container.options()?;
     Ok(spec)
 }
 

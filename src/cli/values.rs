@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use spawner::{Capability, Level};
+use spawner::{Capability, Level, Pull};
 
 /// Longer than this is a slip, and near the limits of clocks.
 const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
@@ -29,6 +29,37 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         Ok(0) => Err(format!("it must be above zero; {good}")),
         Ok(size) => Ok(size),
         Err(_) => Err(format!("it is no size; {good}")),
+    }
+}
+
+/// When an image is fetched.
+pub(crate) fn pull(text: &str) -> Result<Pull, String> {
+    let found = Pull::ALL.into_iter().find(|pull| pull.name() == text);
+    found.ok_or_else(|| instead(text, Pull::ALL.into_iter().map(Pull::name)))
+}
+
+/// What of the host is shown to a container: `/host:/container`, with `:ro` or `:rw`.
+pub(crate) fn volume(text: &str) -> Result<String, String> {
+    let good = "write `HOST:CONTAINER` or `HOST:CONTAINER:ro`, such as `/data:/data:ro` or `.:/src`";
+    let mut parts = text.split(':');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(host), Some(inside), None | Some("ro" | "rw"), None)
+            if !host.is_empty() && inside.starts_with('/') =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err(good.into()),
+    }
+}
+
+/// A label: `NAME=VALUE`.
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, _)) if name.starts_with("spawner.") => {
+            Err("labels that begin with `spawner.` are its own, by which it finds the container again".into())
+        }
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write `NAME=VALUE`".into()),
     }
 }
 
@@ -107,6 +138,21 @@ mod tests {
         for bad in ["", "-x", "a b", "ü", "a\nb", "$HOME", &"x".repeat(65)] {
             assert!(task_name(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn volumes_and_labels_are_read_or_answered_with_good_ones() {
+        for good in ["/a:/b", "/a:/b:ro", "./x:/y:rw", "data:/var/lib/data"] {
+            assert_eq!(volume(good).unwrap(), good);
+        }
+        for bad in ["", "/a", ":/b", "/a:b", "/a:/b:rx", "/a:/b:ro:ro"] {
+            assert!(volume(bad).unwrap_err().contains("HOST:CONTAINER"), "{bad}");
+        }
+        assert_eq!(label("a=b=c").unwrap(), ("a".into(), "b=c".into()));
+        assert!(label("spawner.task=1").unwrap_err().contains("its own"));
+        assert!(label("=x").is_err() && label("x").is_err());
+        assert_eq!(pull("missing").unwrap(), Pull::Missing);
+        assert!(pull("mising").unwrap_err().contains("did you mean `missing`?"));
     }
 
     #[test]

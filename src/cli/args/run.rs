@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::container::ContainerArgs;
 use super::{BackendOptions, OnLeak, ReportFormat, When};
 use crate::cli::values::{self, Requirement};
 
@@ -43,6 +44,8 @@ Examples:
   spawner run --memory 512M --pids 100 -- make -j    within limits
   spawner run --report out.json --report-format json -- make check
   spawner run --require prove-clean=guaranteed -- make check
+  spawner run --backend box --volume .:/src --cwd /src -- make check
+                                                     in a container of the configured backend `box`
 
 Exit status:
   that of the command; 128+n if it died of signal n (137 also where its memory ran out)
@@ -52,8 +55,9 @@ Exit status:
   126  the command cannot be executed
   127  the command was not found
 
-SIGINT, SIGTERM and SIGHUP end the task: it is asked, given its grace, then killed. A second one skips the
-grace. What spawner has to say goes to standard error; it says nothing if nothing was left behind.";
+SIGINT, SIGTERM and SIGHUP end the task: it is asked, given its grace, then killed. A second one
+skips the grace. What spawner has to say goes to standard error; it says nothing if nothing was left
+behind.";
 
 /// How a task is ended, and where that is reported.
 #[derive(Debug, Args)]
@@ -97,4 +101,6 @@ pub(crate) struct Surroundings {
     /// Limit its CPU time, in CPUs, such as `1.5`
     #[arg(long, value_name = "N", value_parser = values::cpus)]
     pub(crate) cpus: Option<f64>,
+    #[command(flatten)]
+    pub(crate) container: ContainerArgs,
 }
