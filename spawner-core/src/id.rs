@@ -28,8 +28,21 @@ impl TaskId {
     /// Where the operating system has no random numbers to give, which no supported one does.
     pub fn random() -> Self {
         // UNWRAP: getrandom(2) cannot fail for 8 bytes once the pool is ready.
-        Self(getrandom::u64().expect("the operating system gives random numbers"))
+        Self(random().expect("the operating system gives random numbers"))
     }
+}
+
+/// One system call. The crate `getrandom` makes five of it in a program that is linked statically, as ours is.
+#[cfg(target_os = "linux")]
+fn random() -> Option<u64> {
+    let mut bytes = [0; 8];
+    let read = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).ok()?;
+    (read == bytes.len()).then(|| u64::from_ne_bytes(bytes))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn random() -> Option<u64> {
+    getrandom::u64().ok()
 }
 
 impl fmt::Display for TaskId {

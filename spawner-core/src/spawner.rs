@@ -128,6 +128,14 @@ pub trait Spawner: Send + Sync {
     ///   [`ErrorKind::Taken`](crate::ErrorKind::Taken).
     async fn recover_task(&self, record: &TaskRecord) -> Result<Task>;
 
+    /// Brings what a detached task has written by now to where its record says that it is kept; goes on until its
+    /// main process has ended where `follow`. For backends whose tasks' output is kept elsewhere; the others, whose
+    /// output is there already, do nothing. Repeatable, concurrently too, and cancel-safe.
+    async fn keep_output(&self, task: &Task, follow: bool) -> Result<()> {
+        let _ = (task, follow);
+        Ok(())
+    }
+
     /// What bears the marks of this backend, is in no journal, and belongs to harnesses that are dead.
     async fn unrecorded(&self) -> Vec<TaskRecord>;
 
