@@ -19,8 +19,6 @@ pub enum Need {
     PidNamespaces,
     /// That `/proc` shows this user's processes which are not dumpable, for the witness to see them.
     OpenProc,
-    /// A program of this name.
-    Program(&'static str),
 }
 
 /// The environment variable with the path of a set-uid root copy of this program, for an ordinary user.
@@ -42,11 +40,6 @@ impl Need {
             Self::MemoryGroup => writable(&memory_group().ok_or("no memory controller is mounted")?),
             Self::PidNamespaces => pid_namespaces(),
             Self::OpenProc => open_proc(),
-            Self::Program(name) => {
-                let path = std::env::var_os("PATH").unwrap_or_default();
-                let found = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
-                found.then_some(()).ok_or_else(|| format!("`{name}` is not installed"))
-            }
         }
     }
 }

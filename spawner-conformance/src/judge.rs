@@ -11,7 +11,7 @@ use spawner_core::{
 
 use crate::case::{Checked, require};
 use crate::scene::Scene;
-use crate::witness::Witness;
+use crate::witness::{Engine, Witness};
 
 /// What a busy machine may add to the time that a teardown takes.
 const BUSY: Duration = Duration::from_secs(2);
@@ -36,13 +36,19 @@ pub(crate) fn truth(scene: &Scene, outcome: &CleanupOutcome) -> Checked {
     {
         require!(false, "false clean: the outcome says clean, and the witness sees {alive}");
     }
+    if outcome.is_clean()
+        && let Some(engine) = scene.engine()
+    {
+        let left = engine.containers(scene.witness.token())?;
+        require!(left.is_empty(), "false clean: the outcome says clean, and the engine has {left:?}");
+    }
     for leftover in outcome.leftovers() {
         let resource = leftover.resource();
         let explained = resource.reason.is_some() && resource.remedy.is_some();
         require!(explained, "a leftover has no reason or no remedy: {leftover}");
         if resource.fate == Fate::Survived {
             // Members of a storm end by themselves; what survives is the storm.
-            let there = is_there(resource.kind, &resource.id) || storm && gone.is_err();
+            let there = is_there(scene, resource.kind, &resource.id) || storm && gone.is_err();
             require!(there, "false dirty: it is gone, and yet named: {leftover}");
         }
     }
@@ -70,16 +76,15 @@ fn unnamed(scene: &Scene, outcome: &CleanupOutcome) -> Vec<u32> {
     living.filter(|pid| !named.contains(&pid.to_string())).collect()
 }
 
-fn is_there(kind: ResourceKind, id: &str) -> bool {
+fn is_there(scene: &Scene, kind: ResourceKind, id: &str) -> bool {
+    let asked = |has: fn(&Engine, &str) -> bool| scene.engine().is_none_or(|engine| has(engine, id));
     match kind {
         ResourceKind::Process => id.parse().is_ok_and(Witness::is_alive),
         ResourceKind::Cgroup | ResourceKind::Folder | ResourceKind::File => std::path::Path::new(id).exists(),
+        ResourceKind::Container => asked(Engine::has_container),
+        ResourceKind::Volume => asked(Engine::has_volume),
         // Nothing that this witness can see.
-        ResourceKind::Container
-        | ResourceKind::Volume
-        | ResourceKind::ExecSession
-        | ResourceKind::Storage
-        | ResourceKind::Task => true,
+        ResourceKind::ExecSession | ResourceKind::Storage | ResourceKind::Task => true,
     }
 }
 

@@ -18,6 +18,7 @@ mod harness;
 mod host;
 mod judge;
 mod mischief;
+mod place;
 mod runner;
 mod scene;
 mod state;

@@ -133,7 +133,7 @@ fn one(runtime: &tokio::runtime::Runtime, enrolment: &Enrolment, case: &'static 
     let swept = runtime.block_on(scene.end_survivors());
     match (checked, swept) {
         (Ok(()), Ok(survivors)) if survivors > 0 && scene.must_be_clean() => {
-            Err(NotPassed::Failed(format!("{survivors} processes survived the case")))
+            Err(NotPassed::Failed(format!("{survivors} processes and containers survived the case")))
         }
         (Err(NotPassed::Failed(why)), Err(left)) => {
             Err(NotPassed::Failed(format!("{why}; and then something could not be ended: {left}")))

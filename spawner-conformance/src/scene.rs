@@ -15,8 +15,9 @@ use crate::enrolment::Enrolment;
 use crate::harness;
 use crate::judge;
 use crate::mischief;
+use crate::place;
 use crate::state::{self, StateFolder};
-use crate::witness::Witness;
+use crate::witness::{Engine, LABEL, Witness};
 
 /// How long a workload may take to be where it should be.
 const COMING_UP: Duration = Duration::from_secs(20);
@@ -56,12 +57,16 @@ impl Scene {
         Ok(other)
     }
 
-    /// Ends what is still alive of the tasks and the helpers of this case. Gives how many tasks' processes.
+    /// Ends what is still there of the tasks and the helpers of this case. Gives how many processes and containers
+    /// of tasks there were.
     pub(crate) async fn end_survivors(&self) -> Result<usize, String> {
         let others = std::mem::take(&mut *self.others.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut ended = self.witness.end_survivors().await?;
-        for (witness, _) in &others {
+        let mut ended = 0;
+        for witness in others.iter().map(|(witness, _)| witness).chain([&self.witness]) {
             ended += witness.end_survivors().await?;
+            if let Some(engine) = self.engine() {
+                ended += engine.remove_all(witness.token())?;
+            }
         }
         harness::end_remains(self).await.map_err(|error| format!("helpers cannot be ended: {error}"))?;
         Ok(ended)
@@ -102,10 +107,69 @@ impl Scene {
             self.witness.lock().into(),
             self.witness.token().into(),
         ];
-        TaskSpec::new(own.into_iter().chain(args.into_iter().map(Into::into)))
-            .stdin(Input::Null)
-            .stdout(Output::Null)
-            .stderr(Output::Null)
+        let spec = TaskSpec::new(own.into_iter().chain(args.into_iter().map(Into::into)));
+        self.placed(spec.stdin(Input::Null).stdout(Output::Null).stderr(Output::Null))
+    }
+
+    /// The same task, with what it needs of the scene where it runs in a container.
+    pub(crate) fn placed(&self, mut spec: TaskSpec) -> TaskSpec {
+        if self.contained() {
+            let lock = self.witness.lock().parent().unwrap_or(self.folder.path());
+            spec.container.volumes = place::volumes(&self.program, [lock, self.folder.path()]);
+            spec.container.labels.insert(LABEL.into(), self.witness.token().into());
+        }
+        spec
+    }
+
+    /// Whether tasks run in containers.
+    pub(crate) fn contained(&self) -> bool {
+        self.level(Capability::Container) != Level::Unsupported
+    }
+
+    /// The engine, where tasks run in containers.
+    pub(crate) fn engine(&self) -> Option<&Engine> {
+        self.contained().then(|| self.enrolment.engine())
+    }
+
+    /// Waits until the engine has no container of this scene, where there is an engine.
+    pub(crate) async fn containers_gone(&self) -> Checked {
+        let Some(engine) = self.engine() else { return Ok(()) };
+        let give_up = std::time::Instant::now() + self.later();
+        loop {
+            let left = engine.containers(self.witness.token())?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            require!(std::time::Instant::now() < give_up, "these containers are left: {left:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Whether a task's main process is the first of a pid namespace: its end is the end of everything in there,
+    /// and it hears no signal that it has no handler for, not even its own (see pid_namespaces(7)).
+    pub(crate) async fn is_first(&self) -> Checked<bool> {
+        if !self.contained() {
+            return Ok(false);
+        }
+        let learnt = &self.enrolment.learnt().first;
+        if let Some(&first) = learnt.get() {
+            return Ok(first);
+        }
+        let own = self.another()?;
+        let task = own.start_ready("well-behaved", &[], 1).await?;
+        let first = own.witness.living().iter().all(|living| Witness::pid_inside(living.pid).is_some());
+        drop(own.end(&task, &Teardown::at_once()).await?);
+        Ok(*learnt.get_or_init(|| first))
+    }
+
+    /// How soon what ends with its harness must be gone.
+    pub(crate) fn soon(&self) -> Duration {
+        Duration::from_secs(if self.contained() { 5 } else { 1 })
+    }
+
+    /// How soon where somebody who is stopped has to be noticed first; and what is no process may take as long.
+    pub(crate) fn later(&self) -> Duration {
+        Duration::from_secs(if self.contained() { 10 } else { 3 })
     }
 
     /// A task that is a shell script, with the scene's lock, and `$1` and so on from `args`.
@@ -195,8 +259,14 @@ impl Scene {
                 let kind = error.kind();
                 require!(kinds.contains(&kind), "refused as {kind:?} and not as {kinds:?}: {error}");
                 let cleanup = error.cleanup().filter(|cleanup| !cleanup.is_clean());
-                require!(cleanup.is_none(), "the refused start left something behind: {error}");
+                if let Some(cleanup) = cleanup {
+                    require!(false, "the refused start left something behind: {error}; {cleanup}");
+                }
             }
+        }
+        if let Some(engine) = self.engine() {
+            let made = engine.containers(self.witness.token())?;
+            require!(made.is_empty(), "the refused start left containers: {made:?}");
         }
         let began = std::time::Instant::now();
         while began.elapsed() < NOT_STARTED {

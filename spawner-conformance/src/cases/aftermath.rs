@@ -1,7 +1,7 @@
 //! What the cases about dying harnesses and helpers share: harnesses with tasks, and what must be left of them.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -13,15 +13,13 @@ use crate::judge;
 use crate::scene::Scene;
 use crate::witness::{Herd, groups_of};
 
-/// How soon all must be gone.
-pub(super) const SOON: Duration = Duration::from_secs(1);
-/// How soon where somebody who is stopped has to be noticed first; and what is no process may take as long.
-pub(super) const LATER: Duration = Duration::from_secs(3);
-
 /// Tasks as wild as a promise of this level allows, how many of their processes tell that they are ready, and how
 /// many they have then.
 const WILD: &[(&str, u64, usize)] =
     &[("well-behaved", 1, 1), ("ignores-term", 2, 2), ("stubborn-daemon", 1, 2), ("subreaper", 2, 2)];
+/// The wildest whose main process stays, where its end would be the end of all.
+const STAYING: &[(&str, u64, usize)] =
+    &[("well-behaved", 1, 1), ("ignores-term", 2, 2), ("stubborn-daemon", 1, 2)];
 const TAME: &[(&str, u64, usize)] = &[("well-behaved", 1, 1), ("stopped", 2, 2)];
 
 /// A task of a harness, and the witness of it alone.
@@ -54,7 +52,11 @@ pub(super) async fn party(scene: &Scene, capability: Capability) -> Checked<Part
 
 /// The same in a harness that was started.
 pub(super) async fn party_of(scene: &Scene, capability: Capability, harness: Harness) -> Checked<Party> {
-    let workloads = if level(scene, capability)? == Level::Guaranteed { WILD } else { TAME };
+    let workloads = match level(scene, capability)? {
+        Level::Guaranteed if scene.is_first().await? => STAYING,
+        Level::Guaranteed => WILD,
+        Level::BestEffort | Level::Unsupported => TAME,
+    };
     let mut party = Party { harness, tasks: Vec::new() };
     for &(workload, ready, alive) in workloads {
         party.spawn(scene, workload, ready).await?;
@@ -76,9 +78,10 @@ impl Party {
 
     /// Waits until the last task has just so many processes.
     async fn settles(&self, alive: usize) -> Checked {
-        let give_up = Instant::now() + LATER;
+        let Some(Own { scene, .. }) = self.tasks.last() else { return Ok(()) };
+        let give_up = Instant::now() + scene.later();
         loop {
-            let living = self.tasks.last().map_or(0, |task| task.scene.witness.living().len());
+            let living = scene.witness.living().len();
             if living == alive {
                 return Ok(());
             }
@@ -107,7 +110,13 @@ impl Party {
     pub(super) fn groups(&self) -> BTreeSet<PathBuf> {
         let helpers = self.harness.all_helpers().pids();
         let tasks = self.tasks.iter().flat_map(|task| task.scene.witness.living());
-        groups_of(helpers.into_iter().chain(tasks.map(|living| living.pid)))
+        let mut groups = groups_of(helpers.into_iter().chain(tasks.map(|living| living.pid)));
+        // What is above those of containers is the engine's, and stays.
+        let above: Vec<_> = groups.iter().filter(|group| is_above(group, &groups)).cloned().collect();
+        if self.tasks.iter().any(|task| task.scene.contained()) {
+            groups.retain(|group| !above.contains(group));
+        }
+        groups
     }
 
     /// Has the harness destroy every task, each with the proof that was promised, or without where helpers of
@@ -146,9 +155,10 @@ impl Party {
         self.no_traces(scene, groups).await
     }
 
-    /// Waits until there is no helper, no control group and no record.
+    /// Waits until there is no helper, no control group, no container and no record.
     pub(super) async fn no_traces(&self, scene: &Scene, groups: &BTreeSet<PathBuf>) -> Checked {
-        let give_up = Instant::now() + LATER;
+        let give_up = Instant::now() + scene.later();
+        let mut containers = Vec::new();
         loop {
             let helpers = self.harness.remains();
             let groups: Vec<_> = groups.iter().filter(|group| group.exists()).collect();
@@ -157,11 +167,20 @@ impl Party {
                 files.clear();
             }
             if helpers.is_empty() && groups.is_empty() && files.is_empty() {
-                return Ok(());
+                containers.clear();
+                for witness in self.tasks.iter().map(|task| &task.scene.witness).chain([&scene.witness]) {
+                    if let Some(engine) = scene.engine() {
+                        containers.extend(engine.containers(witness.token())?);
+                    }
+                }
+                if containers.is_empty() {
+                    return Ok(());
+                }
             }
             require!(
                 Instant::now() < give_up,
-                "the tasks are gone, and these are left: helpers {helpers:?}, control groups {groups:?}, files {files:?}"
+                "the tasks are gone, and these are left: helpers {helpers:?}, control groups {groups:?}, \
+                 files {files:?}, containers {containers:?}"
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -177,6 +196,10 @@ impl Party {
         herd.signal(Signal::KILL)?;
         self.harness.kill()
     }
+}
+
+fn is_above(group: &Path, groups: &BTreeSet<PathBuf>) -> bool {
+    groups.iter().any(|other| other != group && other.starts_with(group))
 }
 
 /// Has a second harness, which is this process, sweep; asserts that no outcome is a lie.

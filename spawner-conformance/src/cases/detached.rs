@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use spawner_core::{Capability, ErrorKind, Exit, Level, Task, TaskRecord, TaskSpec, TaskState, Teardown};
 
-use super::aftermath::{LATER, Party, SOON};
+use super::aftermath::Party;
 use super::detach::patient;
 use crate::case::{Case, Checked, NotPassed, case, require};
 use crate::harness::Harness;
@@ -69,12 +69,16 @@ impl Recovered {
     }
 }
 
-/// Waits until a file holds exactly this.
-async fn holds(file: Option<&Path>, text: &str) -> Checked {
+/// Waits until a file holds exactly this. An engine's output is put there when somebody asks for the task.
+async fn holds(all: &Recovered, file: Option<&Path>, text: &str) -> Checked {
     let Some(file) = file else { return Err("the record names no file for an output".to_owned().into()) };
-    let give_up = Instant::now() + LATER;
+    let give_up = Instant::now() + all.second.later();
     loop {
-        let found = std::fs::read_to_string(file)?;
+        all.second.spawner.keep_output(&all.task, false).await?;
+        let found = match std::fs::read_to_string(file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            found => found?,
+        };
         if found == text {
             return Ok(());
         }
@@ -100,11 +104,11 @@ async fn outlives(scene: Arc<Scene>) -> Checked {
         Ok(_) => require!(false, "the streams of a recovered task were given away"),
         Err(error) => require!(error.kind() == ErrorKind::Taken, "its streams: {error}"),
     }
-    holds(logs.stdout.as_deref(), "on duty\n").await?;
+    holds(&all, logs.stdout.as_deref(), "on duty\n").await?;
     spawner.signal_task(task, libc::SIGUSR1).await?;
     all.second.wait_for(task, &Exit::Exited { code: 33 }).await?;
-    holds(logs.stdout.as_deref(), "on duty\noff duty\n").await?;
-    holds(logs.stderr.as_deref(), "nothing happened\n").await?;
+    holds(&all, logs.stdout.as_deref(), "on duty\noff duty\n").await?;
+    holds(&all, logs.stderr.as_deref(), "nothing happened\n").await?;
     drop(all.second.end(task, &patient()).await?);
     all.is_gone_for_good(&scene).await
 }
@@ -138,7 +142,7 @@ async fn daemons(scene: Arc<Scene>) -> Checked {
     let quick = patient().grace(Duration::from_millis(100));
     let outcome = all.second.end(&all.task, &quick).await?;
     require!(outcome.escalated(), "no force was needed for a task that ignores the request");
-    scene.witness.gone_within(SOON).await?;
+    scene.witness.gone_within(scene.soon()).await?;
     all.is_gone_for_good(&scene).await
 }
 
@@ -155,7 +159,7 @@ async fn living(scene: Arc<Scene>) -> Checked {
     drop(second.end(&task, &Teardown::at_once()).await?);
     let (clean, told) = harness.destroy(record.id, &Teardown::at_once()).await?;
     require!(clean || !scene.must_be_clean(), "another harness destroyed it, and its own says: {told}");
-    scene.witness.gone_within(SOON).await?;
+    scene.witness.gone_within(scene.soon()).await?;
     harness.kill()?;
     let party = Party { harness, tasks: Vec::new() };
     party.no_traces(&scene, &BTreeSet::new()).await
@@ -176,7 +180,7 @@ async fn helpers(scene: Arc<Scene>) -> Checked {
     let outcome = second.spawner.destroy_task(&task, &Teardown::at_once()).await;
     judge::truth(&second, &outcome)?;
     if scene.level(Capability::Sweep) != Level::Unsupported {
-        scene.witness.gone_within(SOON).await?;
+        scene.witness.gone_within(scene.soon()).await?;
     }
     party.no_traces(&scene, &groups).await
 }

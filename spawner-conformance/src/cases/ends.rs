@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use spawner_core::{AskScope, Capability, ErrorKind, Exit, Level, TaskState, Teardown};
+use spawner_core::{AskScope, Capability, ErrorKind, Exit, Level, Task, TaskState, Teardown};
 
 use super::detach::patient;
 use crate::case::{Case, Checked, case, require};
@@ -35,7 +35,9 @@ async fn well_behaved(scene: Arc<Scene>) -> Checked {
     require!(outcome.left_behind_total() == 0, "a task that did not end by itself left something behind");
     if scene.guaranteed(Capability::AskFirst) {
         require!(!outcome.escalated(), "force was used on a task that ends when asked");
-        scene.wait_for(&task, &signalled(libc::SIGTERM)).await?;
+        // A first process that has no handler never hears the request, and what it asks for is done to it.
+        let signal = if scene.is_first().await? { libc::SIGKILL } else { libc::SIGTERM };
+        scene.wait_for(&task, &signalled(signal)).await?;
     }
     Ok(())
 }
@@ -115,6 +117,10 @@ async fn on_request(scene: Arc<Scene>) -> Checked {
     let task = scene.start_ready("daemon-on-term", &[], 1).await?;
     let outcome = scene.end(&task, &patient().grace(Duration::from_millis(400))).await?;
     if scene.guaranteed(Capability::AskFirst) && scene.guaranteed(Capability::EndEverything) {
+        if scene.is_first().await? {
+            require!(!outcome.escalated(), "the daemon ended with the main process, and force was used");
+            return scene.wait_for(&task, &Exit::Exited { code: 0 }).await;
+        }
         require!(scene.witness.ready() == 2, "the daemon was not made, so the task was not asked");
         require!(outcome.escalated(), "the daemon ignores the request, and no force was used");
     }
@@ -131,15 +137,34 @@ async fn statuses(scene: Arc<Scene>) -> Checked {
 }
 
 async fn signals(scene: Arc<Scene>) -> Checked {
+    if scene.is_first().await? {
+        return signals_of_a_first(&scene).await;
+    }
     let signals = [libc::SIGKILL, libc::SIGTERM, libc::SIGSEGV, libc::SIGABRT, libc::SIGUSR1, libc::SIGPIPE];
     for signal in signals {
         let task = scene.start("dies-of", &[&signal.to_string()]).await?;
-        let exit = scene.wait(&task).await?;
-        let told = matches!(exit, Exit::Signalled { signal: told, .. } if told == signal);
-        require!(told, "the task {exit}, and it should be: ended by signal {signal}");
-        drop(scene.end(&task, &patient()).await?);
+        is_told(&scene, &task, signal).await?;
     }
     Ok(())
+}
+
+/// A first process does not hear its own signals. It dies of a fault, and of SIGKILL from outside.
+async fn signals_of_a_first(scene: &Scene) -> Checked {
+    let deaf = scene.start("dies-of", &[&libc::SIGTERM.to_string()]).await?;
+    scene.wait_for(&deaf, &Exit::Exited { code: 66 }).await?;
+    drop(scene.end(&deaf, &patient()).await?);
+    let faulty = scene.start("faults", &[]).await?;
+    is_told(scene, &faulty, libc::SIGSEGV).await?;
+    let killed = scene.start_ready("well-behaved", &[], 1).await?;
+    scene.witness.end_survivors().await?;
+    is_told(scene, &killed, libc::SIGKILL).await
+}
+
+async fn is_told(scene: &Scene, task: &Task, signal: i32) -> Checked {
+    let exit = scene.wait(task).await?;
+    let told = matches!(exit, Exit::Signalled { signal: told, .. } if told == signal);
+    require!(told, "the task {exit}, and it should be: ended by signal {signal}");
+    scene.end(task, &patient()).await.map(drop)
 }
 
 async fn waiting(scene: Arc<Scene>) -> Checked {

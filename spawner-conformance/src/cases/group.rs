@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use spawner_core::TaskSpec;
+
 use crate::case::{Checked, NotPassed, require};
+use crate::scene::Scene;
 
 /// A control group that a case made; dropped, what is in it is thawed or killed, and it is removed.
 pub(super) struct Group(pub(super) PathBuf);
@@ -12,6 +15,22 @@ impl Group {
     pub(super) fn make(path: PathBuf) -> Checked<Self> {
         std::fs::create_dir(&path)?;
         Ok(Self(path))
+    }
+
+    /// A task with a member that moves itself to this group; one that [`settle`](Self::settle) moves there, where
+    /// the task cannot.
+    pub(super) fn task(&self, scene: &Scene) -> TaskSpec {
+        if scene.contained() { scene.spec("wide", ["1"]) } else { scene.spec("joins-group", [&self.0]) }
+    }
+
+    /// Waits until that member is in the group.
+    pub(super) async fn settle(&self, scene: &Scene) -> Checked {
+        scene.ready(2).await?;
+        if scene.contained() {
+            let inner = scene.witness.inner().ok_or("no member has a parent in the task".to_owned())?;
+            std::fs::write(self.0.join("cgroup.procs"), inner.to_string())?;
+        }
+        Ok(())
     }
 
     fn try_remove(&self) -> std::io::Result<()> {

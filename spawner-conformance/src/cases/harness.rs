@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use spawner_core::{Capability, TaskState, Teardown};
 
-use super::aftermath::{LATER, Own, Party, SOON, level, party, party_of};
+use super::aftermath::{Own, Party, level, party, party_of, swept};
 use super::detach::patient;
 use crate::case::{Case, Checked, case, require};
 use crate::harness::{Death, Harness};
@@ -37,7 +37,7 @@ async fn killed(scene: Arc<Scene>) -> Checked {
     let mut party = party(&scene, Capability::EndWithHarness).await?;
     let groups = party.groups();
     party.harness.kill()?;
-    party.nothing_left(&scene, &groups, SOON).await
+    party.nothing_left(&scene, &groups, scene.soon()).await
 }
 
 /// Has the harness die by its own hand, which must be of `signal`.
@@ -46,7 +46,7 @@ async fn dies(scene: &Scene, how: Death, signal: Option<i32>) -> Checked {
     let groups = party.groups();
     let died_of = party.harness.die(how).await?;
     require!(died_of == signal, "the harness died of {died_of:?} and not of {signal:?}");
-    party.nothing_left(scene, &groups, SOON).await
+    party.nothing_left(scene, &groups, scene.soon()).await
 }
 
 async fn panics(scene: Arc<Scene>) -> Checked {
@@ -76,7 +76,7 @@ async fn out_of_memory(scene: Arc<Scene>) -> Checked {
     groups.remove(jail.folder());
     let died_of = party.harness.die(Death::Eat).await?;
     require!(died_of == Some(libc::SIGKILL), "the harness ate too much and died of {died_of:?}");
-    party.nothing_left(&scene, &groups, SOON).await?;
+    party.nothing_left(&scene, &groups, scene.soon()).await?;
     Ok(jail.remove()?)
 }
 
@@ -84,7 +84,7 @@ async fn group(scene: Arc<Scene>) -> Checked {
     let mut party = party(&scene, Capability::EndWithHarness).await?;
     let groups = party.groups();
     party.harness.kill_group()?;
-    party.nothing_left(&scene, &groups, SOON).await
+    party.nothing_left(&scene, &groups, scene.soon()).await
 }
 
 async fn session(scene: Arc<Scene>) -> Checked {
@@ -95,20 +95,26 @@ async fn session(scene: Arc<Scene>) -> Checked {
     let groups = party.groups();
     party.harness.session().signal(Signal::KILL)?;
     party.harness.reap()?;
-    party.nothing_left(&scene, &groups, SOON).await
+    party.nothing_left(&scene, &groups, scene.soon()).await
 }
 
 /// Kills harnesses at moments that are spread over the starting and destroying of three tasks at a time.
 async fn spawning(scene: Arc<Scene>) -> Checked {
     level(&scene, Capability::EndWithHarness)?;
+    let step = Duration::from_micros(if scene.contained() { 40_000 } else { 1700 });
     for moment in 0..8 {
         let mut party = Party { harness: Harness::start(&scene)?, tasks: Vec::new() };
         party.harness.churn(scene.spec("well-behaved", [""; 0])).await?;
-        tokio::time::sleep(Duration::from_micros(moment * 1700)).await;
+        tokio::time::sleep(step * moment).await;
         let groups = party.groups();
         party.harness.kill()?;
-        scene.witness.gone_within(SOON).await?;
-        party.nothing_left(&scene, &groups, SOON).await?;
+        scene.witness.gone_within(scene.soon()).await?;
+        if scene.contained() {
+            // A container that was asked for and never seen may come yet, for all that a helper knows.
+            scene.containers_gone().await?;
+            swept(&scene, &[]).await?;
+        }
+        party.nothing_left(&scene, &groups, scene.soon()).await?;
     }
     Ok(())
 }
@@ -121,7 +127,7 @@ async fn asking(scene: Arc<Scene>) -> Checked {
         party.harness.begin_to_destroy(party.tasks[index].record.id, &graceful).await?;
     }
     party.harness.kill()?;
-    party.nothing_left(&scene, &groups, SOON).await
+    party.nothing_left(&scene, &groups, scene.soon()).await
 }
 
 async fn forcing(scene: Arc<Scene>) -> Checked {
@@ -131,7 +137,7 @@ async fn forcing(scene: Arc<Scene>) -> Checked {
         party.harness.begin_to_destroy(party.tasks[index].record.id, &Teardown::at_once()).await?;
     }
     party.harness.kill()?;
-    party.nothing_left(&scene, &groups, SOON).await
+    party.nothing_left(&scene, &groups, scene.soon()).await
 }
 
 async fn stopped(scene: Arc<Scene>) -> Checked {
@@ -146,7 +152,7 @@ async fn stopped(scene: Arc<Scene>) -> Checked {
     party.spawn(&scene, "well-behaved", 1).await?;
     let groups = party.groups();
     party.harness.kill()?;
-    party.nothing_left(&scene, &groups, SOON).await
+    party.nothing_left(&scene, &groups, scene.soon()).await
 }
 
 async fn dropped(scene: Arc<Scene>) -> Checked {
@@ -154,7 +160,8 @@ async fn dropped(scene: Arc<Scene>) -> Checked {
     let own = scene.with_witness(scene.enrolment.make()?)?;
     drop(own.start_ready("well-behaved", &[], 1).await?);
     drop(own);
-    Ok(scene.witness.gone_within(SOON).await?)
+    scene.witness.gone_within(scene.soon()).await?;
+    scene.containers_gone().await
 }
 
 /// A thread with a runtime of its own makes the spawner, starts the task, and ends.
@@ -197,5 +204,5 @@ async fn inner_thread(scene: Arc<Scene>) -> Checked {
     party.spawn(&scene, "well-behaved", 1).await?;
     party.destroy_all(false).await?;
     party.harness.kill()?;
-    party.nothing_left(&scene, &std::collections::BTreeSet::new(), LATER).await
+    party.nothing_left(&scene, &std::collections::BTreeSet::new(), scene.later()).await
 }

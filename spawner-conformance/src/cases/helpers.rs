@@ -2,13 +2,15 @@
 //!
 //! Whatever the backend calls them, its helpers are the children of the harness that are no task's.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use spawner_core::Capability;
+use spawner_core::{Capability, Level};
 
-use super::aftermath::{LATER, Party, SOON, level, party};
+use super::aftermath::{Party, level, party, swept};
 use crate::case::{Case, Checked, NotPassed, case, require};
 use crate::harness::Harness;
 use crate::scene::Scene;
@@ -44,13 +46,13 @@ async fn goes_on(scene: &Scene, helpers: fn(&Harness) -> Herd, signal: Signal) -
     let mut old = std::mem::take(&mut party.tasks);
     let began = Instant::now();
     party.spawn(scene, "ignores-term", 2).await?;
-    require!(began.elapsed() < LATER, "the next task was started after {:?}", began.elapsed());
+    require!(began.elapsed() < scene.later(), "the next task was started after {:?}", began.elapsed());
     party.destroy_all(false).await?;
-    require!(began.elapsed() < 2 * LATER, "the next task was destroyed after {:?}", began.elapsed());
+    require!(began.elapsed() < 2 * scene.later(), "the next task was destroyed after {:?}", began.elapsed());
     party.tasks.append(&mut old);
     party.destroy_all(true).await?;
     party.harness.kill()?;
-    party.nothing_left(scene, &groups, LATER).await
+    party.nothing_left(scene, &groups, scene.later()).await
 }
 
 async fn killed_alone(scene: Arc<Scene>) -> Checked {
@@ -78,16 +80,24 @@ async fn killed_before(scene: Arc<Scene>) -> Checked {
         party.harness.helpers().signal(Signal::KILL)?;
         tokio::time::sleep(distance).await;
         party.harness.kill()?;
-        party.nothing_left(&scene, &groups, SOON).await?;
+        nothing_left(&scene, &party, &groups).await?;
     }
     Ok(())
+}
+
+/// All is gone by itself; by a sweep, where somebody may have been missing to see to it.
+async fn nothing_left(scene: &Scene, party: &Party, groups: &BTreeSet<PathBuf>) -> Checked {
+    if !scene.guaranteed(Capability::OutliveHelpers) && scene.level(Capability::Sweep) != Level::Unsupported {
+        swept(scene, &party.tasks).await?;
+    }
+    party.nothing_left(scene, groups, scene.soon()).await
 }
 
 async fn killed_together(scene: Arc<Scene>) -> Checked {
     let mut party = helped(&scene).await?;
     let groups = party.groups();
     party.kill_with(Harness::helpers)?;
-    party.nothing_left(&scene, &groups, SOON).await
+    nothing_left(&scene, &party, &groups).await
 }
 
 async fn stopped_then_dies(scene: &Scene, helpers: fn(&Harness) -> Herd) -> Checked {
@@ -96,7 +106,7 @@ async fn stopped_then_dies(scene: &Scene, helpers: fn(&Harness) -> Herd) -> Chec
     let herd = helpers(&party.harness);
     herd.signal(Signal::STOP)?;
     party.harness.kill()?;
-    let left = party.nothing_left(scene, &groups, LATER).await;
+    let left = party.nothing_left(scene, &groups, scene.later()).await;
     // A backend that fails here must not leave them stopped for ever.
     herd.signal(Signal::CONT)?;
     left

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use spawner_core::{Capability, Exit, Level, Limits, Teardown};
+use spawner_core::{Capability, ErrorKind, Exit, Level, Limits, Task, TaskSpec, Teardown};
 
 use super::detach::patient;
 use crate::case::{Case, Checked, case, require};
@@ -21,13 +21,24 @@ pub(super) const CASES: &[Case] = &[
 
 const MIB: u64 = 1 << 20;
 
+/// Starts a task with a limit. `None` where the backend rightly refuses it: here, or anywhere.
+async fn limited(scene: &Scene, limit: Capability, spec: &TaskSpec) -> Checked<Option<Task>> {
+    if scene.refuses(limit, spec).await? {
+        return Ok(None);
+    }
+    match scene.spawner.spawn_task(spec).await {
+        Err(error) if error.kind() == ErrorKind::Unsupported(limit) && !scene.guaranteed(limit) => {
+            scene.fails(spec, &[ErrorKind::Unsupported(limit)]).await?;
+            Ok(None)
+        }
+        started => Ok(Some(started?)),
+    }
+}
+
 async fn memory(scene: Arc<Scene>) -> Checked {
     let limits = Limits { memory: Some(48 * MIB), ..Limits::default() };
     let spec = scene.spec("eats", ["300"]).limits(limits);
-    if scene.refuses(Capability::LimitMemory, &spec).await? {
-        return Ok(());
-    }
-    let task = scene.spawner.spawn_task(&spec).await?;
+    let Some(task) = limited(&scene, Capability::LimitMemory, &spec).await? else { return Ok(()) };
     scene.wait_for(&task, &Exit::OutOfMemory).await?;
     scene.end(&task, &patient()).await.map(drop)
 }
@@ -35,10 +46,7 @@ async fn memory(scene: Arc<Scene>) -> Checked {
 async fn memory_below(scene: Arc<Scene>) -> Checked {
     let limits = Limits { memory: Some(128 * MIB), ..Limits::default() };
     let spec = scene.spec("eats", ["32"]).limits(limits);
-    if scene.refuses(Capability::LimitMemory, &spec).await? {
-        return Ok(());
-    }
-    let task = scene.spawner.spawn_task(&spec).await?;
+    let Some(task) = limited(&scene, Capability::LimitMemory, &spec).await? else { return Ok(()) };
     scene.wait_for(&task, &Exit::Exited { code: 9 }).await?;
     scene.end(&task, &patient()).await.map(drop)
 }
@@ -48,10 +56,7 @@ const PIDS: u64 = 30;
 async fn pids(scene: Arc<Scene>) -> Checked {
     let limits = Limits { pids: Some(PIDS), ..Limits::default() };
     let spec = scene.spec("fills", ["120"]).limits(limits);
-    if scene.refuses(Capability::LimitPids, &spec).await? {
-        return Ok(());
-    }
-    let task = scene.spawner.spawn_task(&spec).await?;
+    let Some(task) = limited(&scene, Capability::LimitPids, &spec).await? else { return Ok(()) };
     let done = scene.path("lock.done");
     let give_up = Instant::now() + Duration::from_secs(10);
     while !done.exists() {
@@ -68,10 +73,7 @@ async fn pids(scene: Arc<Scene>) -> Checked {
 async fn storm(scene: Arc<Scene>) -> Checked {
     let limits = Limits { pids: Some(PIDS), ..Limits::default() };
     let spec = scene.spec("fork-storm", [""; 0]).limits(limits);
-    if scene.refuses(Capability::LimitPids, &spec).await? {
-        return Ok(());
-    }
-    let task = scene.spawner.spawn_task(&spec).await?;
+    let Some(task) = limited(&scene, Capability::LimitPids, &spec).await? else { return Ok(()) };
     scene.ready(1).await?;
     let until = Instant::now() + Duration::from_millis(300);
     let mut most = 0;
@@ -87,7 +89,7 @@ async fn storm(scene: Arc<Scene>) -> Checked {
 }
 
 /// Runs `burns`, and gives how many milliseconds of CPU it says that it had.
-async fn burnt(scene: &Scene, task: &spawner_core::Task) -> Checked<u64> {
+async fn burnt(scene: &Scene, task: &Task) -> Checked<u64> {
     scene.wait_for(task, &Exit::Exited { code: 0 }).await?;
     let said = std::fs::read_to_string(scene.path("burnt"))?;
     Ok(said.parse().map_err(|_| format!("the workload wrote {said:?}"))?)
@@ -97,10 +99,7 @@ async fn cpu(scene: Arc<Scene>) -> Checked {
     let limits = Limits { cpus: Some(0.25), ..Limits::default() };
     let file = scene.path("burnt").into_os_string();
     let spec = scene.spec("burns", ["wall".into(), "1200".into(), file]).limits(limits);
-    if scene.refuses(Capability::LimitCpu, &spec).await? {
-        return Ok(());
-    }
-    let task = scene.spawner.spawn_task(&spec).await?;
+    let Some(task) = limited(&scene, Capability::LimitCpu, &spec).await? else { return Ok(()) };
     let had = burnt(&scene, &task).await?;
     drop(scene.end(&task, &patient()).await?);
     // A quarter of 1200 ms is 300; periods are 100 ms long.

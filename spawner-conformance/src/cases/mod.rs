@@ -1,6 +1,7 @@
 //! The cases, a file for each theme.
 
 mod aftermath;
+mod containers;
 mod controls;
 mod detach;
 mod detached;
@@ -38,6 +39,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         privilege::CASES,
         storms::CASES,
         limits::CASES,
+        containers::CASES,
         harness::CASES,
         helpers::CASES,
         sweep::CASES,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use spawner_core::{Capability, Journal, TaskId, Teardown};
 
-use super::aftermath::{LATER, Party, SOON, level, party, swept};
+use super::aftermath::{Party, level, party, swept};
 use super::group::Group;
 use crate::case::{Case, Checked, case, require};
 use crate::harness::Harness;
@@ -56,8 +56,8 @@ async fn late(scene: Arc<Scene>) -> Checked {
     let freezer = host::group_of("freezer").ok_or("the v1 freezer is not mounted".to_owned())?;
     let frozen = Group::make(freezer.join(format!("conformance-{}", scene.witness.token())))?;
     let mut harness = Harness::start(&scene)?;
-    let record = harness.spawn(scene.spec("joins-group", [&frozen.0])).await?;
-    scene.ready(2).await?;
+    let record = harness.spawn(frozen.task(&scene)).await?;
+    frozen.settle(&scene).await?;
     let mut party = Party { harness, tasks: Vec::new() };
     let groups: BTreeSet<_> = party.groups().into_iter().filter(|group| *group != frozen.0).collect();
     frozen.freeze().await?;
@@ -65,7 +65,7 @@ async fn late(scene: Arc<Scene>) -> Checked {
     let remembered = survives(&scene, &record).await;
     frozen.thaw()?;
     remembered?;
-    scene.witness.gone_within(LATER).await?;
+    scene.witness.gone_within(scene.later()).await?;
     // Its helpers are at it, or somebody sweeps.
     swept(&scene, &[]).await?;
     party.no_traces(&scene, &groups).await
@@ -108,7 +108,7 @@ async fn unwritable(scene: Arc<Scene>) -> Checked {
     party.spawn(&scene, "ignores-term", 2).await?;
     let groups = party.groups();
     party.harness.kill()?;
-    party.nothing_left(&scene, &groups, SOON).await
+    party.nothing_left(&scene, &groups, scene.soon()).await
 }
 
 /// A process that has nothing to do with any task. It says back what it is told, which one that was killed does
@@ -240,7 +240,7 @@ async fn damaged(scene: Arc<Scene>) -> Checked {
     party.kill_with(Harness::all_helpers)?;
     swept(&scene, &party.tasks).await?;
     for task in &party.tasks {
-        task.scene.witness.gone_within(SOON).await?;
+        task.scene.witness.gone_within(task.scene.soon()).await?;
     }
     for (name, content) in wrong {
         let file = scene.state().join(format!("{name}.task"));

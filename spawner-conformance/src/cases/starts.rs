@@ -18,15 +18,15 @@ pub(super) const CASES: &[Case] = &[
     case!(abandoned, "an-abandoned-start-leaves-nothing", [EndEverything]),
 ];
 
-fn null(mut spec: TaskSpec) -> TaskSpec {
+fn null(scene: &Scene, mut spec: TaskSpec) -> TaskSpec {
     spec.stdin = spawner_core::Input::Null;
-    spec.stdout(spawner_core::Output::Null).stderr(spawner_core::Output::Null)
+    scene.placed(spec.stdout(spawner_core::Output::Null).stderr(spawner_core::Output::Null))
 }
 
 async fn missing(scene: Arc<Scene>) -> Checked {
     for name in ["/nowhere/at/all", "spawner-no-such-program"] {
         // A folder on the path that may not be searched would be another error.
-        let spec = null(TaskSpec::new([name])).env("PATH", "/usr/bin:/bin");
+        let spec = null(&scene, TaskSpec::new([name])).env("PATH", "/usr/bin:/bin");
         scene.fails(&spec, &[ErrorKind::ProgramNotFound]).await?;
     }
     Ok(())
@@ -35,11 +35,11 @@ async fn missing(scene: Arc<Scene>) -> Checked {
 async fn not_executable(scene: Arc<Scene>) -> Checked {
     let file = scene.path("plain");
     std::fs::write(&file, "no program\n")?;
-    scene.fails(&null(TaskSpec::new([&file])), &[ErrorKind::NotExecutable]).await
+    scene.fails(&null(&scene, TaskSpec::new([&file])), &[ErrorKind::NotExecutable]).await
 }
 
 async fn folder(scene: Arc<Scene>) -> Checked {
-    scene.fails(&null(TaskSpec::new(["/"])), &[ErrorKind::NotExecutable]).await
+    scene.fails(&null(&scene, TaskSpec::new(["/"])), &[ErrorKind::NotExecutable]).await
 }
 
 async fn nonsense(scene: Arc<Scene>) -> Checked {
@@ -77,9 +77,11 @@ async fn too_long(scene: Arc<Scene>) -> Checked {
 async fn abandoned(scene: Arc<Scene>) -> Checked {
     let spec = scene.spec("well-behaved", [""; 0]);
     let at_once = spawner_core::Teardown::at_once();
+    // The start of a container takes so much longer.
+    let step_length = Duration::from_micros(if scene.contained() { 6000 } else { 100 });
     for step in 0..30 {
         let start = scene.spawner.spawn_task(&spec);
-        if let Ok(task) = tokio::time::timeout(Duration::from_micros(step * 100), start).await {
+        if let Ok(task) = tokio::time::timeout(step_length * step, start).await {
             let outcome = scene.spawner.destroy_task(&task?, &at_once).await;
             require!(outcome.is_clean() || !scene.must_be_clean(), "not clean: {outcome}");
         }
@@ -90,6 +92,7 @@ async fn abandoned(scene: Arc<Scene>) -> Checked {
         scene.witness.gone_within(Duration::from_secs(10)).await?;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    scene.containers_gone().await?;
     for outcome in scene.spawner.abandoned() {
         let clean = outcome.is_clean() || !scene.must_be_clean();
         require!(clean, "an abandoned start was not cleaned up: {outcome}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use spawner_core::Capability;
 
-use super::aftermath::{LATER, Party, SOON, level, party, swept};
+use super::aftermath::{Party, level, party, swept};
 use crate::case::{Case, Checked, case, require};
 use crate::harness::Harness;
 use crate::scene::Scene;
@@ -33,7 +33,7 @@ async fn orphans(scene: Arc<Scene>) -> Checked {
     let (party, groups) = orphaned(&scene).await?;
     swept(&scene, &party.tasks).await?;
     for task in &party.tasks {
-        task.scene.witness.gone_within(SOON).await?;
+        task.scene.witness.gone_within(task.scene.soon()).await?;
     }
     party.no_traces(&scene, &groups).await
 }
@@ -44,7 +44,7 @@ async fn storms_of_sweeps(scene: Arc<Scene>) -> Checked {
     one?;
     two?;
     for task in &party.tasks {
-        task.scene.witness.gone_within(SOON).await?;
+        task.scene.witness.gone_within(task.scene.soon()).await?;
     }
     party.no_traces(&scene, &groups).await?;
     for again in 0..2 {
@@ -57,14 +57,15 @@ async fn storms_of_sweeps(scene: Arc<Scene>) -> Checked {
 /// All are killed at moments that are spread over the starting and destroying of tasks.
 async fn next_start(scene: Arc<Scene>) -> Checked {
     level(&scene, Capability::Sweep)?;
+    let step = Duration::from_micros(if scene.contained() { 50_000 } else { 2300 });
     for moment in 0..6 {
         let mut party = Party { harness: Harness::start(&scene)?, tasks: Vec::new() };
         party.harness.churn(scene.spec("well-behaved", [""; 0])).await?;
-        tokio::time::sleep(Duration::from_micros(moment * 2300)).await;
+        tokio::time::sleep(step * moment).await;
         let groups = party.groups();
         party.kill_with(Harness::all_helpers)?;
         swept(&scene, &[]).await?;
-        scene.witness.gone_within(SOON).await?;
+        scene.witness.gone_within(scene.soon()).await?;
         party.no_traces(&scene, &groups).await?;
     }
     Ok(())
@@ -112,5 +113,5 @@ async fn detached(scene: Arc<Scene>) -> Checked {
     drop(second.end(&task, &spawner_core::Teardown::at_once()).await?);
     let party = Party { harness, tasks: Vec::new() };
     party.no_traces(&scene, &std::collections::BTreeSet::new()).await?;
-    Ok(scene.witness.gone_within(LATER).await?)
+    Ok(scene.witness.gone_within(scene.later()).await?)
 }

@@ -60,7 +60,7 @@ async fn given_up(scene: Arc<Scene>) -> Checked {
 
 /// Of two tasks one is destroyed, and the other one lives.
 async fn apart(scene: Arc<Scene>) -> Checked {
-    let other = Scene::set(Arc::clone(&scene.spawner), scene.enrolment.clone(), scene.proves)?;
+    let other = scene.another()?;
     let lives = other.start_ready("stubborn-daemon", &[], 1).await?;
     let ends = scene.start_ready("stubborn-daemon", &[], 1).await?;
     drop(scene.end(&ends, &Teardown::at_once()).await?);

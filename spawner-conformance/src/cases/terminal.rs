@@ -57,13 +57,16 @@ async fn resized(scene: Arc<Scene>) -> Checked {
 }
 
 async fn interrupt(scene: Arc<Scene>) -> Checked {
-    let spec = scene.spec("well-behaved", [""; 0]);
+    // The first process of a container is deaf to what it has no handler for.
+    let heeds = scene.contained();
+    let spec = scene.spec(if heeds { "heeds-an-interrupt" } else { "well-behaved" }, [""; 0]);
     let Some((task, mut terminal)) = at_terminal(&scene, spec).await? else { return Ok(()) };
     scene.ready(1).await?;
     terminal.writer.write_all(b"\x03").await?;
     terminal.writer.flush().await?;
     let exit = scene.wait(&task).await?;
-    let interrupted = matches!(exit, Exit::Signalled { signal: libc::SIGINT, .. });
+    let died = matches!(exit, Exit::Signalled { signal: libc::SIGINT, .. });
+    let interrupted = if heeds { exit == (Exit::Exited { code: 33 }) } else { died };
     require!(interrupted, "the task {exit}, and should have been interrupted");
     let mut echo = [0; 16];
     let read = tokio::time::timeout(Duration::from_secs(5), terminal.reader.read(&mut echo)).await;

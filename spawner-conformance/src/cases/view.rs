@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use spawner_core::{Capability, ContainerOptions, Exit, Level, Output, Pull, TaskId, TaskSpec};
+use spawner_core::{Capability, ErrorKind, Exit, Level, Output, Pull, TaskId, TaskSpec};
 
 use super::detach::patient;
 use crate::case::{Case, Checked, NotPassed, case, require};
@@ -28,7 +28,7 @@ pub(super) const CASES: &[Case] = &[
 const MARK: &str = "SPAWNER_TASK_ID";
 
 /// Runs the task, and gives what it wrote to standard output, by way of a file.
-async fn told(scene: &Scene, spec: TaskSpec) -> Checked<Vec<u8>> {
+pub(super) async fn told(scene: &Scene, spec: TaskSpec) -> Checked<Vec<u8>> {
     let path = scene.path("told");
     let task =
         scene.spawner.spawn_task(&spec.stdout(Output::File { path: path.clone(), append: false })).await?;
@@ -45,9 +45,19 @@ fn odd() -> OsString {
     OsString::from_vec(b"\xff\xfe x".to_vec())
 }
 
+/// An engine is talked to in JSON, which has no room for bytes that are no text: asserts that they are refused.
+async fn only_text(scene: &Scene, spec: TaskSpec) -> Checked<bool> {
+    if scene.contained() {
+        scene.fails(&spec, &[ErrorKind::InvalidSpec]).await?;
+    }
+    Ok(scene.contained())
+}
+
 async fn arguments(scene: Arc<Scene>) -> Checked {
     let odd_ones = ["", " ", "a b", "$HOME `id` \"'\\", "line\nline", "-x", "ünï", "*"].map(OsString::from);
-    let all: Vec<OsString> = odd_ones.into_iter().chain([odd(), "last".into()]).collect();
+    let only_text = only_text(&scene, scene.spec("tells-arguments", [odd()])).await?;
+    let odd = (!only_text).then(odd);
+    let all: Vec<OsString> = odd_ones.into_iter().chain(odd).chain(["last".into()]).collect();
     let told = told(&scene, scene.spec("tells-arguments", all.clone())).await?;
     let expected: Vec<u8> = all.into_iter().flat_map(|one| one.into_vec().into_iter().chain([0])).collect();
     require!(told == expected, "arguments came as {:?}", String::from_utf8_lossy(&told));
@@ -62,20 +72,30 @@ fn variables(told: &[u8]) -> BTreeMap<OsString, OsString> {
     lines(told).filter_map(pair).collect()
 }
 
-async fn same_variables(scene: &Scene, spec: TaskSpec) -> Checked {
-    let expected = spec.env.resolve(std::env::vars_os());
+async fn same_variables(scene: &Scene, mut spec: TaskSpec) -> Checked {
+    let mut start: BTreeMap<_, _> = std::env::vars_os().collect();
+    if scene.contained() {
+        // What the image says, with or without inheriting; and the engine names each container after itself.
+        start = variables(&told(scene, scene.spec("tells-environment", [""; 0])).await?);
+        spec.env.inherit = true;
+    }
+    let mut expected = spec.env.resolve(start);
     let mut seen = variables(&told(scene, spec).await?);
-    seen.remove(std::ffi::OsStr::new(MARK));
-    let mut expected = expected;
-    expected.remove(std::ffi::OsStr::new(MARK));
+    let own: &[&str] = if scene.contained() { &[MARK, "HOSTNAME"] } else { &[MARK] };
+    for name in own.iter().map(std::ffi::OsStr::new) {
+        seen.remove(name);
+        expected.remove(name);
+    }
     require!(seen == expected, "the environment is {seen:?} and should be {expected:?}");
     Ok(())
 }
 
 async fn environment(scene: Arc<Scene>) -> Checked {
     let spec = scene.spec("tells-environment", [""; 0]).env_clear();
-    let spec = spec.env("A", "1=2").env("EMPTY", "").env("LINES", "a\nb").env("ODD", odd());
-    same_variables(&scene, spec).await
+    let spec = spec.env("A", "1=2").env("EMPTY", "").env("LINES", "a\nb");
+    let odd = spec.clone().env("ODD", odd());
+    let only_text = only_text(&scene, odd.clone()).await?;
+    same_variables(&scene, if only_text { spec } else { odd }).await
 }
 
 async fn inherited(scene: Arc<Scene>) -> Checked {
@@ -179,12 +199,8 @@ async fn files(scene: Arc<Scene>) -> Checked {
 /// Where there are containers, an image that is nowhere is the one that is missed: the wish was heard.
 async fn image(scene: Arc<Scene>) -> Checked {
     let image = format!("localhost/nowhere-{}", TaskId::random());
-    let wish = ContainerOptions {
-        image: Some(image.clone()),
-        pull: Some(Pull::Never),
-        ..ContainerOptions::default()
-    };
-    let spec = scene.spec("exits", ["0"]).container(wish);
+    let mut spec = scene.spec("exits", ["0"]);
+    (spec.container.image, spec.container.pull) = (Some(image.clone()), Some(Pull::Never));
     if scene.refuses(Capability::Container, &spec).await? {
         return Ok(());
     }

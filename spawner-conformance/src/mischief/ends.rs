@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::sys::{
-    await_signal, block, child, clock, daemon, exec, ignore, kill, linger, raise, ready, reap, stay, unblock,
+    await_signal, block, child, clock, daemon, exec, fault, ignore, kill, linger, raise, ready, reap, stay,
+    unblock,
 };
 use super::{Args, Workload};
 
@@ -15,7 +16,9 @@ pub(super) const WORKLOADS: &[(&str, Workload)] = &[
     ("dies-of", dies_of),
     ("takes-its-grace", takes_its_grace),
     ("asks-its-child", asks_its_child),
-    ("heeds-a-signal", heeds_a_signal),
+    ("heeds-a-signal", |_| heeds(libc::SIGUSR1)),
+    ("heeds-an-interrupt", |_| heeds(libc::SIGINT)),
+    ("faults", |_| fault()),
     ("daemon-on-term", daemon_on_term),
     ("short-lived", short_lived),
     ("becomes", becomes),
@@ -62,10 +65,10 @@ fn asks_its_child(_: &Args) -> i32 {
     42
 }
 
-fn heeds_a_signal(_: &Args) -> i32 {
-    block(&[libc::SIGUSR1]);
+fn heeds(signal: i32) -> i32 {
+    block(&[signal]);
     ready();
-    await_signal(&[libc::SIGUSR1]);
+    await_signal(&[signal]);
     33
 }
 

@@ -89,6 +89,11 @@ fn is_helper(pid: u32) -> bool {
     look::is_alive(pid) && !look::carries(pid, mischief::ARGUMENT)
 }
 
+/// The parent of a process.
+pub(super) fn parent(pid: u32) -> Option<u32> {
+    all().into_iter().find(|kin| kin.pid == pid).map(|kin| kin.parent)
+}
+
 fn all() -> Vec<Kin> {
     let read = |pid: u32| {
         let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;

@@ -4,6 +4,7 @@
 //! when the last of them has ended (`flock`, before the last one can be reaped). And every process of a
 //! task has the scenario's token on its command line. Both must say the same.
 
+mod engine;
 mod herd;
 mod jail;
 mod look;
@@ -19,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::mischief;
 
+pub(crate) use engine::{Engine, LABEL};
 pub(crate) use herd::{Herd, groups_of};
 pub(crate) use jail::Jail;
 pub use look::Living;
@@ -59,6 +61,19 @@ impl Witness {
     /// second one is.
     pub fn living(&self) -> Vec<Living> {
         look::living(&self.token)
+    }
+
+    /// A living process that another living one is the parent of.
+    pub(crate) fn inner(&self) -> Option<u32> {
+        let living: Vec<u32> = self.living().into_iter().map(|living| living.pid).collect();
+        living.iter().copied().find(|&pid| herd::parent(pid).is_some_and(|parent| living.contains(&parent)))
+    }
+
+    /// The pid that a process has in its own pid namespace, where that is another one than this one.
+    pub(crate) fn pid_inside(pid: u32) -> Option<u32> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+        line.split_whitespace().skip(1).last()?.parse().ok()
     }
 
     /// Whether the process `pid` is alive now.

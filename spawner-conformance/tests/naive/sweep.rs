@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use spawner_core::Journal;
 use spawner_core::journal::Found;
+use spawner_core::{Journal, ProcessIdentity};
 
 use super::Flaw;
 
@@ -25,6 +25,20 @@ pub(crate) fn sweep(flaw: Flaw, journal: &Journal) {
             }
             Found::Damaged { path, .. } if flaw == Flaw::RemovesDamaged => said(std::fs::remove_file(path)),
             Found::Damaged { .. } => {}
+        }
+    }
+    forget_half_written(journal);
+}
+
+/// Removes records that their harness was killed while it wrote them.
+fn forget_half_written(journal: &Journal) {
+    let entries = journal.folder().into_iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let writers =
+        names.filter_map(|name| name.to_str()?.strip_suffix(".tmp")?.rsplit_once('.')?.1.parse::<u32>().ok());
+    for writer in writers.filter(|&writer| ProcessIdentity::of(writer).is_none()) {
+        if let Err(error) = journal.forget_half_written(writer) {
+            eprintln!("naive: {error}");
         }
     }
 }
