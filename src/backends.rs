@@ -1,6 +1,6 @@
 //! The one list of backends, and how one is had by name.
 #![cfg_attr(
-    not(feature = "process"),
+    not(any(feature = "process", feature = "podman")),
     allow(
         unreachable_code,
         unused_variables,
@@ -67,7 +67,7 @@ macro_rules! backends {
         }
 
         /// The settings of one configured backend.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq)]
         pub enum Settings { $( #[$gate] #[doc = concat!("Of kind `", $name, "`.")] $variant($module::$config), )* }
 
         impl Settings {
@@ -118,6 +118,7 @@ macro_rules! backends {
 
 backends! {
     #[cfg(feature = "process")] Process, "process", spawner_process, ProcessSpawner, ProcessConfig;
+    #[cfg(feature = "podman")] Podman, "podman", spawner_podman, PodmanSpawner, PodmanConfig;
 }
 
 /// What one mechanism of one kind of backend promises, on a host that gives it all it needs.
@@ -184,7 +185,7 @@ impl std::fmt::Debug for Backend {
 }
 
 /// The configured backends, by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Backends {
     pub(crate) source: Option<PathBuf>,
     pub(crate) default: String,

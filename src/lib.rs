@@ -1,7 +1,7 @@
 //! Runs a task, ends *all* of it, and proves it.
 //!
 //! This crate is the facade over [`spawner_core`], whose items it re-exports, and the backends, one
-//! feature each (`process`, on by default). With the feature `config`, [`Backends`] reads them from a
+//! feature each (`process` and `podman`, both on by default). With the feature `config`, [`Backends`] reads them from a
 //! configuration file; the program `spawner` is the feature `cli`.
 //!
 //! ```no_run
@@ -26,5 +26,7 @@ pub mod names;
 pub use backends::{Backend, Backends, Kind, Promise, Settings};
 pub use spawner_core::*;
 
+#[cfg(feature = "podman")]
+pub use spawner_podman as podman;
 #[cfg(feature = "process")]
 pub use spawner_process as process;

@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spawner_core::Pull;
 
+use crate::amount;
+
 /// How the podman backend is to work: the keys of a `[backend.NAME]` table with `kind = "podman"`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -27,11 +29,15 @@ pub struct PodmanConfig {
     pub volumes: Vec<String>,
     /// Variables of every task's environment, below those that the task sets.
     pub env: BTreeMap<String, String>,
-    /// Memory limit of every task in bytes, where the task sets none.
+    /// Memory limit of every task, where the task sets none: a number of bytes, or a text like `512M`.
+    #[serde(deserialize_with = "amount::bytes")]
+    #[schemars(with = "Option<Bytes>")]
     pub memory: Option<u64>,
     /// CPUs' worth of time of every task, where the task sets none.
+    #[serde(deserialize_with = "amount::number")]
     pub cpus: Option<f64>,
     /// Limit of processes and threads of every task, where the task sets none.
+    #[serde(deserialize_with = "amount::count")]
     pub pids: Option<u64>,
     /// Whether the container's first process is an init that reaps orphans and passes signals on.
     pub init: bool,
@@ -44,6 +50,15 @@ pub struct PodmanConfig {
     pub state_dir: Option<PathBuf>,
     /// Whether what dead harnesses of this user left is looked for, and ended, when the first task starts.
     pub sweep: bool,
+}
+
+/// How memory is written.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)] // For the schema.
+enum Bytes {
+    Number(u64),
+    Text(String),
 }
 
 impl Default for PodmanConfig {

@@ -32,7 +32,8 @@ fn files(folder: &tempfile::TempDir) -> Vec<String> {
 
 fn holding(witness: &Witness, then: &str) -> TaskSpec {
     let program = format!(
-        "open(F, '>', '{}') or die; flock(F, 2) or die; $| = 1; print \"ready\\n\"; {then}",
+        "open(F, '>', '{}') or die; my $whole = pack('ssx4qqix4', 1, 0, 0, 0, 0); \
+         fcntl(F, 37, $whole) or die; $| = 1; print \"ready\\n\"; {then}",
         witness.path().display()
     );
     TaskSpec::new(["perl", "-e", &program]).detached()

@@ -31,7 +31,10 @@ fn a_mistake_is_told_with_file_line_name_and_what_would_be_right() {
             "[backend.x]\nkind = \"proces\"",
             "c.toml:2: unknown kind of backend `proces` (did you mean `process`?)",
         ),
-        ("[backend.x]\nkind = \"vm\"", "c.toml:2: unknown kind of backend `vm` (there is only `process`)"),
+        (
+            "[backend.x]\nkind = \"vm\"",
+            "c.toml:2: unknown kind of backend `vm` (there are `process`, `podman`)",
+        ),
         ("\n[backend.x]\n", "c.toml:2: the backend `x` has no `kind` (add `kind = \"process\"`)"),
         (
             "[backend.x]\nkind = \"process\"\n\nmechansim = \"auto\"",

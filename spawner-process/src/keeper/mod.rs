@@ -184,7 +184,7 @@ impl Keeper {
         }
         match sight {
             Ok(mut sight) if self.give_back().is_empty() && self.give_up_group().is_ok() => {
-                sight.recorded = self.record.gone(&sight).is_ok();
+                sight.recorded = self.record.gone(&sight, self.door.is_some()).is_ok();
                 self.tell(&Word::Gone(end, Box::new(sight)));
                 self.used_group = true;
             }

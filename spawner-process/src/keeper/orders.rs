@@ -68,7 +68,7 @@ impl Keeper {
         let mut trouble = self.give_back();
         self.used_group = trouble.is_empty();
         let recorded = match sight {
-            Some(Ok(sight)) if trouble.is_empty() => self.record.gone(&sight),
+            Some(Ok(sight)) if trouble.is_empty() => self.record.gone(&sight, self.door.is_some()),
             Some(Err(error)) if trouble.is_empty() => Err(error),
             _ => Ok(()),
         };

@@ -60,12 +60,12 @@ impl Record {
     }
 
     /// Everything was observed to be gone. A detached task's record stays, with what was seen.
-    pub(super) fn gone(&mut self, sight: &Sight) -> io::Result<()> {
+    pub(super) fn gone(&mut self, sight: &Sight, has_door: bool) -> io::Result<()> {
         match &self.page {
             Some(page) if self.detached => {
                 page.note(&Note::Gone { sight: serde_json::to_value(sight)? })?;
             }
-            // A door removes itself.
+            Some(page) if has_door => page.close()?,
             Some(page) => page.close_alone()?,
             None => {}
         }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
+use nix::fcntl::{FcntlArg, fcntl};
 use spawner_core::{Input, Output, Spawner, Task, TaskSpec, TaskStreams};
 use spawner_process::{Choice, ProcessConfig, ProcessSpawner};
 use tokio::io::AsyncReadExt as _;
@@ -40,20 +40,30 @@ impl Witness {
         self.folder.path().join("lock")
     }
 
-    /// Whether anything holds it now.
+    /// Whether anything holds it now. It is asked about, never taken: what this process holds for an instant, a child
+    /// that another thread is just forking would hold for longer.
     pub(crate) fn is_held(&self) -> bool {
         let file = File::options().create(true).append(true).open(self.path()).unwrap();
-        flock(file, FlockOperation::NonBlockingLockExclusive).is_err()
+        let mut lock = libc::flock {
+            l_type: short(libc::F_WRLCK),
+            l_whence: short(libc::SEEK_SET),
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock)).unwrap();
+        lock.l_type != short(libc::F_UNLCK)
     }
 
     pub(crate) async fn let_go(&self) {
         poll("the lock is held", || !self.is_held()).await;
     }
 
-    /// A program in Perl that takes the lock, says `ready` and goes on with `rest`.
+    /// A program in Perl that takes the lock (F_OFD_SETLK, inherited as the file is: fcntl_locking(2)), says `ready` and goes on with `rest`.
     pub(crate) fn program(&self, rest: &str) -> String {
         format!(
-            "$^F = 99; my $lock = '{}'; open(F, '>', $lock) or die; flock(F, 2) or die; $| = 1; \
+            "$^F = 99; my $lock = '{}'; open(F, '>', $lock) or die; \
+             my $whole = pack('ssx4qqix4', 1, 0, 0, 0, 0); fcntl(F, 37, $whole) or die; $| = 1; \
              print \"ready\\n\"; {rest}",
             self.path().display()
         )
@@ -70,8 +80,13 @@ impl Witness {
         if let Err(error) = read {
             panic!("{}: {error}: {:?}", spawner.mechanism().name(), spawner.wait_task(&task).await);
         }
+        assert!(self.is_held(), "a witness that does not see the living is none");
         (task, streams)
     }
+}
+
+fn short(value: i32) -> i16 {
+    value.try_into().expect("a small constant")
 }
 
 /// Waits until `done`, which says what is awaited by `what` where it takes too long.

@@ -4,7 +4,7 @@ mod progress;
 
 use std::path::Path;
 
-use spawner::{Backends, Capability, Result as SpawnerResult, Spawner};
+use spawner::{Backends, Capability, Result as SpawnerResult, Settings, Spawner};
 use spawner_conformance::{Case, Enrolment, Options, Results};
 
 use self::progress::{Bar, Lines};
@@ -46,7 +46,8 @@ pub(crate) fn run(options: ConformanceOptions) -> Result<u8, Failure> {
         return list(&suite);
     }
     let backends = Backends::locate(options.backend.config.as_deref())?;
-    let mut name = backends.find(options.backend.backend.as_deref())?.0.to_owned();
+    let (name, settings) = backends.find(options.backend.backend.as_deref())?;
+    let (mut name, engine) = (name.to_owned(), engine(settings).map(str::to_owned));
     if let Some(mechanism) = &options.backend.mechanism {
         name = format!("{name}/{mechanism}");
     }
@@ -55,7 +56,10 @@ pub(crate) fn run(options: ConformanceOptions) -> Result<u8, Failure> {
             .map_err(|error| spawner::Error::io("find", path.display().to_string(), error))?;
         name = format!("{name}@{}", path.display());
     }
-    let enrolment = Enrolment::new(name, make);
+    let mut enrolment = Enrolment::new(name, make);
+    if let Some(engine) = engine {
+        enrolment = enrolment.engine_at(engine);
+    }
     let results = if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
         spawner_conformance::run(&enrolment, &suite, &mut Bar::new())
     } else {
@@ -71,6 +75,14 @@ pub(crate) fn run(options: ConformanceOptions) -> Result<u8, Failure> {
         ReportFormat::Text => out::print(&summary(&results))?,
     }
     Ok(if results.is_success() { 0 } else { REFUTED })
+}
+
+/// The engine that a backend of containers is configured to use, for the witness.
+fn engine(settings: &Settings) -> Option<&str> {
+    match settings {
+        Settings::Podman(config) => config.socket.as_deref(),
+        Settings::Process(_) => None,
+    }
 }
 
 fn list(suite: &Options) -> Result<u8, Failure> {

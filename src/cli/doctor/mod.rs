@@ -1,5 +1,6 @@
 //! `spawner doctor`: what this host offers, what is missing, and how to get it.
 
+mod containers;
 mod finding;
 mod host;
 mod mechanisms;
@@ -49,7 +50,7 @@ struct Chosen {
 
 pub(crate) fn run(options: &DoctorOptions) -> Result<u8, Failure> {
     let document =
-        Document { schema: Document::SCHEMA, findings: findings(), backend: chosen(&options.backend)? };
+        Document { schema: Document::SCHEMA, findings: findings()?, backend: chosen(&options.backend)? };
     match options.format {
         ReportFormat::Text => out::print(&text::render(&document))?,
         ReportFormat::Json => out::print_json(&document)?,
@@ -57,7 +58,7 @@ pub(crate) fn run(options: &DoctorOptions) -> Result<u8, Failure> {
     Ok(if document.backend.answered.is_some() { 0 } else { status::FAILED })
 }
 
-fn findings() -> Vec<Finding> {
+fn findings() -> Result<Vec<Finding>, Failure> {
     let mut all = vec![
         host::kernel(),
         host::user(),
@@ -72,7 +73,8 @@ fn findings() -> Vec<Finding> {
         all.extend([host::pidfd(), host::children(), mounts::proc(&mounts), mounts::groups(&mounts)]);
     }
     all.extend(mechanisms::findings());
-    all
+    all.push(containers::engine()?);
+    Ok(all)
 }
 
 fn chosen(options: &BackendOptions) -> Result<Chosen, Failure> {

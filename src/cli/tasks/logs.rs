@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use spawner::journal::Account;
 use spawner::{Error, Journal};
 
+use super::asked;
 use super::target::{self, called};
 use crate::cli::args::LogsOptions;
 use crate::cli::failure::Failure;
@@ -19,6 +20,8 @@ use crate::cli::status;
 const PAUSE: Duration = Duration::from_millis(50);
 /// What goes on after the main process ended (a `tee`) is followed while it does not pause for this long.
 const QUIET: Duration = Duration::from_millis(300);
+
+type Keeping = std::thread::JoinHandle<spawner::Result<()>>;
 
 pub(crate) fn logs(options: &LogsOptions) -> Result<u8, Failure> {
     let journal = Journal::locate();
@@ -31,6 +34,8 @@ pub(crate) fn logs(options: &LogsOptions) -> Result<u8, Failure> {
             called(&account),
         )));
     }
+    let mut keeping = asked::is_asked(&account).then(|| asked::keep_output(&account, options.follow));
+    let kept = if options.follow { Ok(()) } else { finish(&mut keeping) };
     let (mut stdout, mut stderr) = (Kept::new(logs.stdout), Kept::new(logs.stderr));
     let mut copy = || -> Result<bool, Failure> {
         let more = stdout.copy(&mut io::stdout().lock(), Failure::stdout)?;
@@ -38,24 +43,37 @@ pub(crate) fn logs(options: &LogsOptions) -> Result<u8, Failure> {
     };
     if !options.follow {
         copy()?;
-        return Ok(0);
+        return kept.map(|()| 0);
     }
     let mut last = Instant::now();
     loop {
         // Asked first: what was written before the end is there to be copied after it.
-        let end = End::of(&journal, &account)?;
+        let end = match &keeping {
+            Some(keeping) if keeping.is_finished() => End::All,
+            Some(_) => End::NotYet,
+            None => End::of(&journal, &account)?,
+        };
         if copy()? {
             last = Instant::now();
             continue;
         }
         match end {
-            End::All => return Ok(0),
+            End::All => return finish(&mut keeping).map(|()| 0),
             End::MainProcess if last.elapsed() > QUIET => return Ok(0),
             End::MainProcess | End::NotYet => {}
         }
         if pause_while_read() {
             return Ok(status::BROKEN_PIPE);
         }
+    }
+}
+
+/// Waits for whoever brings the output of a task that its backend keeps.
+fn finish(keeping: &mut Option<Keeping>) -> Result<(), Failure> {
+    match keeping.take().map(Keeping::join) {
+        Some(Ok(kept)) => Ok(kept?),
+        Some(Err(_)) => Err(Failure::new("cannot keep the output: its thread has panicked")),
+        None => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is done with tasks that are on record: started, shown, awaited, ended.
 
+mod asked;
 mod destroy;
 mod logs;
 mod ps;

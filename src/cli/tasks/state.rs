@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use spawner::Journal;
 use spawner::journal::{Account, Whose};
+use spawner::{Exit, Journal, TaskState};
+
+use super::asked;
 
 /// How a task on record is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -61,6 +63,17 @@ impl State {
     }
 }
 
+impl From<&TaskState> for State {
+    fn from(state: &TaskState) -> Self {
+        match state {
+            TaskState::Running => Self::Running,
+            TaskState::Ended(Exit::Lost { .. }) => Self::Lost,
+            TaskState::Ended(_) => Self::Ended,
+            TaskState::Gone(_) => Self::Gone,
+        }
+    }
+}
+
 /// The record and how it is doing. Between the end of a process and the note of it there is an instant, in
 /// which a task is not lost yet. `None` where the record has gone meanwhile.
 pub(super) fn settled(journal: &Journal, mut account: Account) -> Option<(Account, Whose, State)> {
@@ -69,7 +82,7 @@ pub(super) fn settled(journal: &Journal, mut account: Account) -> Option<(Accoun
     loop {
         let whose = account.whose();
         let state = State::of(&account, whose);
-        if state != State::Lost || Instant::now() > deadline {
+        if state != State::Lost || asked::is_asked(&account) || Instant::now() > deadline {
             return Some((account, whose, state));
         }
         std::thread::sleep(Duration::from_millis(5));

@@ -7,6 +7,7 @@ use spawner::{Exit, Journal, ProcessIdentity, Resource, TaskRecord};
 
 use crate::cli::failure::Failure;
 use crate::cli::tasks::Damaged;
+use crate::cli::tasks::asked;
 use crate::cli::tasks::state::{self, State};
 
 /// What `spawner ps --format json` prints.
@@ -63,16 +64,26 @@ impl Document {
     const SCHEMA: &'static str = "spawner.ps/1";
 
     pub(super) fn read(journal: &Journal) -> Result<Self, Failure> {
-        let (mut tasks, mut damaged) = (Vec::new(), Vec::new());
+        let (mut settled, mut damaged) = (Vec::new(), Vec::new());
         for found in journal.read()? {
             match found {
-                Found::Account(account) => {
-                    let settled = state::settled(journal, *account);
-                    tasks.extend(settled.map(|(account, whose, state)| Entry::new(&account, whose, state)));
-                }
+                Found::Account(account) => settled.extend(state::settled(journal, *account)),
                 Found::Damaged { path, why } => damaged.push(Damaged::new(&path, why)),
             }
         }
+        let open = settled.iter().filter(|(account, _, state)| asked::is_open(account, *state));
+        let told = asked::states(&open.map(|(account, ..)| account).collect::<Vec<_>>());
+        let mut tasks: Vec<_> = settled
+            .into_iter()
+            .map(|(account, whose, state)| match told.get(&account.opening.record.id) {
+                // Whoever told it has written down how it ended.
+                Some(told) => {
+                    let newer = journal.find(account.opening.record.id).ok().flatten();
+                    Entry::new(&newer.unwrap_or(account), whose, told.into())
+                }
+                None => Entry::new(&account, whose, state),
+            })
+            .collect();
         tasks.sort_by_cached_key(Entry::place);
         damaged.sort_by(|one, other| one.file.cmp(&other.file));
         let folder = journal.folder().map(|folder| folder.display().to_string());

@@ -1,0 +1,363 @@
+//! The start of a task: record, helper, container, streams, program. Each step can fail, be cut off or cancelled; what
+//! was made by then is undone.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use spawner_core::journal::{Note, Page};
+use spawner_core::{
+    Capability, CleanupOutcome, Error, ErrorKind, Lifetime, Mechanism, Output, Pull, Result, Spawner as _,
+    StartGuard, Task, TaskId, TaskRecord, TaskSpec, TaskStreams, Teardown,
+};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::live::Live;
+use super::stdio::{self, Opened};
+use super::streams::Carrier;
+use super::wish::{Wish, docker_body, podman_body};
+use super::{obstacle, terminal};
+use crate::backend::{PodmanSpawner, Shared};
+use crate::engine::{Brand, Engine, Seen, is_image_missing, status};
+use crate::keep::Charge;
+use crate::local::{Local, Traces};
+use crate::remains::{TASK, labels};
+
+/// How long an engine may take for one step of a start.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long an engine may take to say whether it made what it was asked for.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Between two looks for a container whose making is not answered.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+
+impl PodmanSpawner {
+    pub(crate) async fn start(&self, spec: &TaskSpec) -> Result<Task> {
+        let shared = &self.shared;
+        let mut record = TaskRecord::of(TaskId::random(), &shared.name, spec);
+        record.mechanisms = vec![Mechanism::ContainerEngine];
+        let name = format!("spawner-{}", record.id);
+        let mut wish = Wish::of(&name, spec, &shared.config, labels(&record), &record)?;
+        let opened = stdio::open(spec)?;
+        wish.stdin = opened.has_input();
+        let engine = shared.engine().await?;
+        if wish.pull == Pull::Always {
+            shared.pull(&engine, &wish.image).await?;
+        }
+        // More at one time would only wait for one another in the engine, each with its own deadline running.
+        let _turn = shared.turns.acquire().await;
+        let birth = Birth::prepare(shared, engine, record, wish, spec)?;
+        let undo = Arc::clone(&birth);
+        let guard = StartGuard::new(&shared.ledger, move || undo.undo());
+        if shared.config.sweep {
+            shared.swept.call_once(|| self.sweep_aside(birth.record.id));
+        }
+        match birth.give(opened).await {
+            Ok(task) => {
+                guard.succeed();
+                Ok(task)
+            }
+            Err(error) => Err(guard.fail(obstacle::explain(error, &birth.wish)).await),
+        }
+    }
+}
+
+/// A container that is being made.
+struct Birth {
+    shared: Arc<Shared>,
+    engine: Engine,
+    record: TaskRecord,
+    wish: Wish,
+    linger: Duration,
+    page: Option<Page>,
+    /// The request to create it, which goes on when nobody waits for it any more: an engine cannot be called back.
+    making: tokio::sync::Mutex<Option<JoinHandle<Result<String>>>>,
+    made: Mutex<Made>,
+}
+
+/// Whether there is a container.
+#[derive(Debug, Clone, Default)]
+enum Made {
+    /// The engine was not asked.
+    #[default]
+    Unasked,
+    /// It said that it did not make one.
+    Refused,
+    /// It was asked, and its answer is not known.
+    Asked,
+    /// There is one, with this full id.
+    Yes(String),
+}
+
+impl Birth {
+    /// Puts on record what is about to be made, and tells the helper.
+    fn prepare(
+        shared: &Arc<Shared>,
+        engine: Engine,
+        mut record: TaskRecord,
+        wish: Wish,
+        spec: &TaskSpec,
+    ) -> Result<Arc<Self>> {
+        let detached = spec.lifetime == Lifetime::Detached;
+        if let Ok(page) = shared.journal.page(record.id) {
+            record.logs.stdout = (spec.stdout == Output::Log).then(|| page.beside("stdout"));
+            record.logs.stderr = (spec.stderr == Output::Log).then(|| page.beside("stderr"));
+        }
+        let traces = serde_json::to_value(Traces::of(&*wish.name, engine.endpoint().clone()));
+        let traces = traces.map_err(|error| {
+            Error::new(ErrorKind::InvalidSpec, "put on record", "the task").because(error)
+        })?;
+        // Tasks run without a record where none can be written, for which the journal warns once; but for detached
+        // ones, which nobody would find again.
+        let page = match shared.journal.open(crate::KIND, &record, traces) {
+            Ok(page) => Some(page),
+            Err(error) if detached => return Err(error),
+            Err(_) => None,
+        };
+        let charge = Charge {
+            task: record.id,
+            name: wish.name.clone(),
+            endpoint: engine.endpoint().clone(),
+            page: page.as_ref().map(|page| page.path().to_owned()),
+            detached,
+            traces: None,
+        };
+        let birth = Self {
+            shared: Arc::clone(shared),
+            engine,
+            record,
+            linger: spec.teardown.linger,
+            page,
+            making: tokio::sync::Mutex::default(),
+            made: Mutex::default(),
+            wish,
+        };
+        if let Err(error) = shared.keep.about_to_create(charge) {
+            birth.discard();
+            return Err(error);
+        }
+        Ok(Arc::new(birth))
+    }
+
+    async fn give(&self, opened: Opened) -> Result<Task> {
+        let id = self.make().await?;
+        let engine = &self.engine;
+        let by = Instant::now() + PATIENCE;
+        let (mut carrier, mut streams) = (None, TaskStreams::default());
+        if opened.is_needed() {
+            let attached = engine.attach(&id, opened.has_input(), opened.terminal, by).await?;
+            let (joined, ends) = Carrier::join(attached, opened, engine, &id);
+            (carrier, streams) = (Some(joined), ends);
+        } else {
+            engine.init(&id, by).await?;
+        }
+        let mut traces = Traces { id: id.clone(), ..Traces::of(&*self.wish.name, engine.endpoint().clone()) };
+        let (mut local, mut seen) = (None, None);
+        if engine.brand() == Brand::Podman {
+            // It is there, and waits: who it is can be found out before it runs, however short it runs.
+            let found = self.find(&id, &mut traces).await?;
+            (local, seen) = (found.0, Some(found.1));
+            if let Some(size) = self.wish.terminal
+                && let Err(error) = terminal::resize(engine, &id, size).await
+            {
+                tracing::warn!(%error, "the task's terminal has another size");
+            }
+        }
+        engine.start(&id, by).await?;
+        if local.is_none() {
+            let found = self.find(&id, &mut traces).await?;
+            (local, seen) = (found.0, Some(found.1));
+        }
+        let mut record = self.record.clone();
+        record.leader.clone_from(&traces.init);
+        self.note(&record, &traces);
+        let had = (traces, local, Some(engine.clone()));
+        let mut live =
+            Live::new(record.clone(), self.linger, Arc::clone(&self.shared.config), had, self.page.clone())
+                .with_ends(streams);
+        live.limited = self.wish.memory.is_some();
+        if let Some(seen) = &seen {
+            live.account.note(seen);
+        }
+        let live = Arc::new(live);
+        if let Some(flow) = carrier.and_then(|carrier| carrier.start(&live)) {
+            live.flows(flow.clone());
+            self.shared.awaits(flow);
+        }
+        live.watch();
+        Ok(self.shared.enter(record, live))
+    }
+
+    /// Has the engine make it, and fetch the image where that has gone meanwhile.
+    async fn make(&self) -> Result<String> {
+        match self.ask().await {
+            Err(error) if is_image_missing(&error) && self.wish.pull != Pull::Never => {
+                self.shared.pull(&self.engine, &self.wish.image).await?;
+                self.ask().await
+            }
+            other => other,
+        }
+    }
+
+    async fn ask(&self) -> Result<String> {
+        let mut making = self.making.lock().await;
+        let (engine, wish) = (self.engine.clone(), self.wish.clone());
+        self.becomes(Made::Asked);
+        let asked = making.insert(tokio::spawn(async move { create(&engine, &wish).await }));
+        let answer = (&mut *asked).await;
+        *making = None;
+        self.heard(answer)
+    }
+
+    fn heard(&self, answer: Result<Result<String>, tokio::task::JoinError>) -> Result<String> {
+        let answer = answer.unwrap_or_else(|error| {
+            Err(Error::new(ErrorKind::Lost, "create container", self.wish.name.clone()).because(error))
+        });
+        match &answer {
+            Ok(id) => self.becomes(Made::Yes(id.clone())),
+            Err(error) if was_not_asked(error) => self.becomes(Made::Unasked),
+            Err(error) if status(error).is_some() => self.becomes(Made::Refused),
+            Err(_) => {}
+        }
+        answer
+    }
+
+    fn becomes(&self, made: Made) {
+        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = made;
+    }
+
+    /// Looks for it among the processes of this host.
+    async fn find(&self, id: &str, traces: &mut Traces) -> Result<(Option<Local>, Seen)> {
+        let seen = self.engine.inspect(id, Instant::now() + PATIENCE).await?;
+        let seen = seen.ok_or_else(|| {
+            Error::new(ErrorKind::Lost, "start container", id).because("somebody removed it meanwhile")
+        })?;
+        let local = Local::find(&seen);
+        if let Some(local) = &local {
+            traces.learn(local);
+            if self.record.lifetime == Lifetime::Harness {
+                self.shared.keep.started(self.record.id, traces);
+            }
+        }
+        Ok((local, seen))
+    }
+
+    /// It was started: says so in its record, and to the helper.
+    fn note(&self, record: &TaskRecord, traces: &Traces) {
+        let noted = serde_json::to_value(traces).map_err(std::io::Error::from).and_then(|value| {
+            let (leader, mechanisms) = (record.leader.clone(), record.mechanisms.clone());
+            let note = Note::Started { leader, mechanisms, traces: value };
+            self.page.as_ref().map_or(Ok(()), |page| page.note(&note))
+        });
+        if let Err(error) = noted {
+            tracing::warn!(%error, "the record does not say that the task was started");
+        }
+        if record.lifetime == Lifetime::Detached || traces.init.is_none() {
+            self.shared.keep.started(record.id, traces);
+        }
+    }
+
+    /// Nothing was made: its record goes.
+    fn discard(&self) {
+        self.shared.keep.forget(self.record.id);
+        if let Some(Err(error)) = self.page.as_ref().map(Page::close) {
+            tracing::warn!(%error, "the record of a task that was never started stays until the next sweep");
+        }
+    }
+
+    /// Waits for the answer to a request that cannot be called back, or for what comes of it.
+    async fn resolve(&self) {
+        let Some(mut asked) = self.making.lock().await.take() else { return };
+        let mut pause = PAUSE.0;
+        loop {
+            tokio::select! {
+                answer = &mut asked => {
+                    if let Err(error) = self.heard(answer) {
+                        tracing::debug!(%error, "an abandoned start came to nothing");
+                    }
+                    return;
+                }
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE.1),
+            }
+            let named = self.engine.inspect(&self.wish.name, Instant::now() + LOOK).await;
+            if let Some(seen) = named.ok().flatten().filter(|seen| self.is_own(seen)) {
+                self.becomes(Made::Yes(seen.id));
+                return asked.abort();
+            }
+        }
+    }
+
+    /// Whether a container is this task's: its name may be somebody else's by now.
+    fn is_own(&self, seen: &Seen) -> bool {
+        seen.labels.get(TASK) == Some(&self.record.id.to_string())
+    }
+
+    /// Ends what came of a start.
+    async fn undo(self: Arc<Self>) -> Option<CleanupOutcome> {
+        self.resolve().await;
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let named = match &made {
+            Made::Unasked => Some(None),
+            Made::Asked => None,
+            // A refusal may come from something between us and the engine.
+            Made::Refused => self.engine.inspect(&self.wish.name, Instant::now() + LOOK).await.ok(),
+            Made::Yes(id) => self.engine.inspect(id, Instant::now() + LOOK).await.ok(),
+        };
+        let seen = match named {
+            Some(seen) => match (seen.filter(|seen| self.is_own(seen)), &made) {
+                (None, Made::Unasked | Made::Refused) => {
+                    self.discard();
+                    return None;
+                }
+                (seen, _) => seen,
+            },
+            None => None,
+        };
+        let id = if let Made::Yes(id) = made { id } else { String::new() };
+        let mut traces = Traces { id, ..Traces::of(&*self.wish.name, self.engine.endpoint().clone()) };
+        let local = seen.as_ref().and_then(Local::find);
+        if let Some(seen) = &seen {
+            traces.id.clone_from(&seen.id);
+        }
+        if let Some(local) = &local {
+            traces.learn(local);
+        }
+        let had = (traces, local, Some(self.engine.clone()));
+        let (record, config) = (self.record.clone(), Arc::clone(&self.shared.config));
+        let live = Live::new(record.clone(), self.linger, config, had, self.page.clone());
+        let task = self.shared.enter(record, Arc::new(live));
+        let spawner = PodmanSpawner { shared: Arc::clone(&self.shared) };
+        Some(spawner.destroy_task(&task, &Teardown::at_once()).await)
+    }
+}
+
+/// Whether a request failed because nobody was there who could have heard it.
+fn was_not_asked(error: &Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|source| matches!(source.kind(), NotFound | ConnectionRefused | PermissionDenied))
+}
+
+/// Has the engine make it. A limit that the engine drops is no limit.
+async fn create(engine: &Engine, wish: &Wish) -> Result<String> {
+    let by = Instant::now() + PATIENCE;
+    if engine.brand() == Brand::Docker {
+        return engine.create(&wish.name, docker_body(wish), by).await;
+    }
+    let (id, warnings) = engine.make(&wish.name, &podman_body(wish), by).await?;
+    let limited = wish.memory.is_some() || wish.pids.is_some() || wish.cpus.is_some();
+    let dropped = warnings.iter().find(|warning| {
+        let warning = warning.to_lowercase();
+        limited && ["limit", "memory", "cpu", "cgroup"].iter().any(|word| warning.contains(word))
+    });
+    if let Some(why) = dropped {
+        let memory = wish.memory.map(|_| Capability::LimitMemory);
+        let limit = memory.or(wish.pids.map(|_| Capability::LimitPids)).unwrap_or(Capability::LimitCpu);
+        return Err(Error::new(ErrorKind::Unsupported(limit), "limit container", id).because(why.clone()));
+    }
+    for why in warnings {
+        tracing::warn!(container = id, why, "the engine warns");
+    }
+    Ok(id)
+}

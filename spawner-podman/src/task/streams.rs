@@ -1,0 +1,170 @@
+//! Carries what goes into a container and what comes out of it.
+//!
+//! One connection carries all three streams, so that one of the outputs that nobody reads stops the other, as soon as
+//! what the engine and we hold of it is full.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use spawner_core::stream::Writer;
+use spawner_core::{ErrorKind, TaskStreams};
+use tokio::sync::watch;
+use tokio::time::{sleep_until, timeout};
+
+use super::input;
+use super::live::Live;
+use super::sink::{Sink, Trouble};
+use super::stdio::{Opened, Source};
+use super::terminal;
+use crate::engine::{Attached, Engine, Output, Stream};
+
+/// How long nothing may come, once the task has ended and its linger is over, before nothing more is waited for.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// What may still be read by then: more than what lies on the way, and less than what a writer that never stops writes.
+const REST: usize = 8 << 20;
+
+/// How long the end of a stream may be ahead of the end of its task.
+const AHEAD: Duration = Duration::from_secs(2);
+
+/// What is on its way to our own streams and files; they have it all once the sender is gone.
+pub(crate) type Flow = watch::Receiver<()>;
+
+/// Waits until they have it all.
+pub(crate) async fn flushed(mut flow: Flow) {
+    while flow.changed().await.is_ok() {}
+}
+
+/// Everything that carries the streams of one task.
+pub(super) struct Carrier {
+    pieces: Output,
+    sinks: [Sink; 2],
+    input: Option<(std::fs::File, Writer)>,
+    trouble: Trouble,
+}
+
+impl Carrier {
+    /// Joins what was attached with what was opened; gives the embedder's ends.
+    pub(super) fn join(
+        attached: Attached,
+        opened: Opened,
+        engine: &Engine,
+        container: &str,
+    ) -> (Self, TaskStreams) {
+        let Attached { output: pieces, input: writer } = attached;
+        let writer: Writer = Box::new(input::Input::of(writer));
+        let Opened { input, outputs: [stdout, stderr], terminal } = opened;
+        let trouble = Trouble::default();
+        let (out, stdout) = Sink::of(stdout, &trouble);
+        let (err, stderr) = Sink::of(stderr, &trouble);
+        let mut streams = TaskStreams::default();
+        let (mut file, mut embedder) = (None, None);
+        match input {
+            Source::Nothing => {}
+            Source::Embedder => embedder = Some(writer),
+            Source::File(source) => file = Some((source, writer)),
+        }
+        match (terminal, stdout, embedder) {
+            (true, Some(output), Some(writer)) => {
+                streams.terminal = Some(terminal::near(output, writer, engine, container));
+            }
+            (_, stdout, embedder) => {
+                streams.stdout = stdout.map(|output| Box::new(output) as _);
+                streams.stderr = stderr.map(|output| Box::new(output) as _);
+                streams.stdin = embedder;
+            }
+        }
+        let sinks = [out, if terminal { Sink::Nothing } else { err }];
+        (Self { pieces, sinks, input: file, trouble }, streams)
+    }
+
+    /// Carries until the end.
+    pub(super) fn start(self, live: &Arc<Live>) -> Option<Flow> {
+        let Self { pieces, sinks, input, trouble } = self;
+        if let Some((file, writer)) = input {
+            input::feed(file, writer, Arc::clone(live));
+        }
+        let (done, awaited) = watch::channel(());
+        let awaited = sinks.iter().any(Sink::is_file).then_some(awaited);
+        let live = Arc::clone(live);
+        tokio::spawn(async move {
+            carry(pieces, sinks, &trouble, &live).await;
+            drop(done);
+        });
+        awaited
+    }
+}
+
+async fn carry(mut pieces: Output, mut sinks: [Sink; 2], trouble: &Trouble, live: &Live) {
+    let mut over = pin!(async {
+        let (_, ended_at) = live.ended().await;
+        sleep_until(ended_at + live.linger).await;
+    });
+    let (mut is_over, mut rest) = (false, REST);
+    let ended = loop {
+        let piece = if is_over {
+            match timeout(QUIET, pieces.next()).await {
+                Ok(piece) => piece,
+                Err(_) => break Ok(()),
+            }
+        } else {
+            tokio::select! {
+                biased;
+                () = &mut over => {
+                    is_over = true;
+                    continue;
+                }
+                piece = pieces.next() => piece,
+            }
+        };
+        match piece {
+            Some(Ok((which, piece))) => {
+                if is_over {
+                    rest = rest.saturating_sub(piece.len());
+                }
+                if let Err(error) = sinks[usize::from(which == Stream::Stderr)].take(piece).await {
+                    refused(&error, live).await;
+                }
+                if rest == 0 {
+                    break Ok(());
+                }
+            }
+            None => break Ok(()),
+            Some(Err(error)) => break Err(error),
+        }
+    };
+    let why = match ended {
+        Err(error) => Some(error.to_string()),
+        // An engine that dies closes what it carried, as it does at the end.
+        Ok(()) if !is_over && timeout(AHEAD, live.ended()).await.is_err() => {
+            Some("the engine closed the stream before the task ended".to_owned())
+        }
+        Ok(()) => None,
+    };
+    if let Some(why) = why {
+        tracing::warn!(task = %live.id, why, "output of the task may be missing");
+        trouble.get_or_init(|| why);
+    }
+    for sink in sinks {
+        if let Err(error) = sink.finish().await {
+            refused(&error, live).await;
+        }
+    }
+}
+
+/// Nobody takes what the task writes. A process whose pipe broke would be told; one in a container cannot be, since
+/// the engine holds the pipe.
+async fn refused(error: &io::Error, live: &Live) {
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        tracing::warn!(task = %live.id, %error, "output of the task is lost");
+        return;
+    }
+    if let Err(error) = live.break_pipe().await
+        && error.kind() != ErrorKind::UnknownTask
+    {
+        tracing::warn!(task = %live.id, %error, "nobody reads the output of the task, and it goes on");
+    }
+}
