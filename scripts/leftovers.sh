@@ -1,7 +1,8 @@
 #!/bin/bash
 # leftovers.sh STAMP RUN FOLDER...: looks for what a run of the tests left behind: processes that carry
-# SPAWNER_TEST_RUN=RUN, run a program from one of the FOLDERs or stand in one, and control groups of spawner that are
-# younger than the file STAMP. What is just ending gets ten seconds. Prints what it finds.
+# SPAWNER_TEST_RUN=RUN, run a program from one of the FOLDERs, stand in one or name the last among their arguments;
+# mounts below a FOLDER; and control groups of spawner and of containers that are younger than the file STAMP. What is just
+# ending gets ten seconds. Prints what it finds.
 set -uo pipefail
 stamp=$1 run=$2
 shift 2
@@ -22,6 +23,18 @@ under_a_folder() {
     return 1
 }
 
+# As an engine's own helpers do: the folder of its storage, or of its sockets. Others may name the first ones.
+names_the_last_folder() {
+    tr '\0' '\n' 2>/dev/null <"$1" | grep -qF "${folders[-1]}/"
+}
+
+mounts() {
+    local mount
+    findmnt --noheadings --list --output TARGET | while read -r mount; do
+        ! under_a_folder "$mount" || echo "mount $mount"
+    done
+}
+
 processes() {
     local dir pid parent state
     for dir in /proc/[0-9]*; do
@@ -31,7 +44,8 @@ processes() {
         [[ $parent == "$$" || $parent == "$BASHPID" ]] && continue
         if tr '\0' '\n' 2>/dev/null <"$dir/environ" | grep -qx "SPAWNER_TEST_RUN=$run" ||
             under_a_folder "$(readlink "$dir/exe" 2>/dev/null)" ||
-            under_a_folder "$(readlink "$dir/cwd" 2>/dev/null)"; then
+            under_a_folder "$(readlink "$dir/cwd" 2>/dev/null)" ||
+            names_the_last_folder "$dir/cmdline"; then
             # It may have been a helper of the line above, which is gone now; a zombie is no survivor.
             state=$(sed -n 's/^State:\t\(.\).*/\1/p' "$dir/status" 2>/dev/null)
             [[ -z $state || $state == Z ]] && continue
@@ -41,7 +55,8 @@ processes() {
 }
 
 groups() {
-    find /sys/fs/cgroup -type d -name '*spawner*' -newer "$stamp" 2>/dev/null | sed 's/^/control group /'
+    find /sys/fs/cgroup -type d \( -name '*spawner*' -o -name 'libpod-*' \) -newer "$stamp" 2>/dev/null |
+        sed 's/^/control group /'
 }
 
 # Another harness on this host has control groups too, and nobody can tell them from ours.
@@ -53,7 +68,7 @@ strangers() {
         grep -qx "SPAWNER_TEST_RUN=$run" <<<"$environ" || return 0
     done
     for dir in /proc/[0-9]*; do
-        [[ $(cat "$dir/comm" 2>/dev/null) == spawner* ]] || continue
+        [[ $(cat "$dir/comm" 2>/dev/null) =~ ^(spawner|podman|conmon) ]] || continue
         under_a_folder "$(readlink "$dir/exe" 2>/dev/null)" || return 0
     done
     return 1
@@ -65,7 +80,7 @@ for folder in "$@"; do
 done
 deadline=$((SECONDS + 10))
 while :; do
-    left=$(processes)
+    left=$(processes; mounts)
     group=$(groups)
     [[ -z $left$group ]] && exit 0
     ((SECONDS >= deadline)) && break

@@ -4,8 +4,8 @@
 #   scripts/test.sh            everything
 #   scripts/test.sh --quick    without the conformance suite, the benchmarks and the looking for leftovers
 #
-# As root it installs what is missing and proves every mechanism as root and as an ordinary user. Without root it
-# says what is missing and proves what an ordinary user has. Exits with 0 only if nothing failed.
+# As root it installs what is missing and proves every mechanism, and containers, as root and as an ordinary user.
+# Without root it says what is missing and proves what an ordinary user has. Exits with 0 only if nothing failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=scripts/lib.sh
@@ -33,7 +33,8 @@ stamp=$scratch/stamp
 mkdir "$scratch/bin" "$scratch/tmp" "$scratch/user" "$scratch/state" "$logs"
 chmod 755 "$scratch" "$scratch/bin"
 touch "$stamp"
-trap 'rm -rf "$scratch"' EXIT
+engines=()
+trap 'end_engines; rm -rf "$scratch"' EXIT
 trap '[[ -z $running ]] || { kill "$running" && wait "$running"; }; exit 130' INT TERM HUP
 export SPAWNER_TEST_RUN="$$-$RANDOM"
 # Nothing of the tests is put on record among the user's own tasks.
@@ -76,6 +77,34 @@ for component in fmt clippy; do
     rustup component add "${component/fmt/rustfmt}" >"$logs/rustup.log" 2>&1 || tail -n 3 "$logs/rustup.log"
 done
 
+# ---- Engines of their own for the containers -----------------------------------------------------------------
+
+# engine FOLDER [ARGUMENT...]: brings one up below FOLDER, with what to export in FOLDER.env.
+engine() {
+    local folder=$1
+    shift
+    engines+=("$folder")
+    scripts/podman.sh up "$@" "$folder" >"$folder.env" 2>"$logs/engine.log"
+}
+
+end_engines() {
+    local folder
+    for folder in "${engines[@]}"; do
+        scripts/podman.sh down "$folder" >/dev/null 2>&1 || say "something was left of the engine below $folder"
+    done
+    engines=()
+}
+
+podman=false
+if engine "$scratch/podman"; then
+    podman=true
+    # shellcheck source=/dev/null
+    . "$scratch/podman.env"
+else
+    skip "tests with podman" "$(tail -n 1 "$logs/engine.log")"
+    export SPAWNER_SKIP=podman
+fi
+
 # ---- Reading and compiling -----------------------------------------------------------------------------------
 
 step formatting 120 cargo fmt --all --check
@@ -93,8 +122,8 @@ fi
 
 # ---- Unit, documentation and integration tests ---------------------------------------------------------------
 
-step tests 1800 cargo test --workspace --all-features --no-fail-fast
-$quick || step benchmarks-compile 1800 cargo bench --workspace --no-run
+step tests 2700 cargo test --workspace --all-features --no-fail-fast
+$quick || step benchmarks-compile 1800 cargo bench --workspace --bench '*' --no-run
 
 # ---- The program ---------------------------------------------------------------------------------------------
 
@@ -170,6 +199,27 @@ crashes() {
     done
 }
 
+# A configuration with nothing but a container's backend.
+boxes=$scratch/boxes.toml
+cat >"$boxes" <<'END'
+default = "box"
+[backend.box]
+kind = "podman"
+image = "localhost/busybox:latest"
+pull = "never"
+network = "none"
+END
+chmod 644 "$boxes"
+
+# containers WHO FOLDER COMMAND...: the suite in containers of the engine below FOLDER. As root the tests above have
+# run all of it already.
+containers() {
+    local who=$1 folder=$2 settings
+    shift 2
+    mapfile -t settings < <(sed -n "s/^export //p" "$folder.env")
+    step "conformance of podman as $who" 900 "$@" env "${settings[@]}" "$program" conformance --config "$boxes"
+}
+
 account_there() {
     id "$ACCOUNT" >/dev/null 2>&1 || /usr/sbin/useradd --create-home --shell /bin/sh "$ACCOUNT"
 }
@@ -190,6 +240,13 @@ as_both() {
     export ACCOUNT scratch
     conformance "$ACCOUNT" bash -c 'as_user "$@"' - env SPAWNER_CONFORMANCE_SETUID="$setuid"
     rm -f "$setuid"
+    if ! $podman; then
+        skip "conformance of podman as $ACCOUNT" "there is no podman"
+    elif engine "$scratch/rootless" --user "$ACCOUNT"; then
+        containers "$ACCOUNT" "$scratch/rootless" bash -c 'as_user "$@"' -
+    else
+        skip "conformance of podman as $ACCOUNT" "$(tail -n 1 "$logs/engine.log")"
+    fi
     crashes "$ACCOUNT" bash -c 'as_user "$@"' -
     without_cgroups
 }
@@ -222,6 +279,10 @@ fi
 
 # ---- What was left -------------------------------------------------------------------------------------------
 
+for folder in "${engines[@]}"; do
+    [[ ! -s $folder/kind ]] || step "nothing-left-in-${folder##*/}" 120 scripts/podman.sh down "$folder"
+done
+engines=()
 if ! $quick; then
     step nothing-left-running 60 scripts/leftovers.sh "$stamp" "$SPAWNER_TEST_RUN" "$target" "$scratch"
     # shellcheck disable=SC2016  # The inner shell expands it.
