@@ -104,6 +104,27 @@ pub fn take_over(role: &str, main: fn(OwnedFd) -> !) {
     main(socket)
 }
 
+/// Whether this hook is part of the executable that this process runs; it is not in a library that some host has
+/// loaded, and then a copy of the executable would not be taken over.
+pub fn is_in_executable(hook: fn()) -> bool {
+    let here = hook as usize;
+    let (Ok(maps), Ok(executable)) =
+        (std::fs::read_to_string("/proc/self/maps"), std::fs::read_link("/proc/self/exe"))
+    else {
+        return false;
+    };
+    let executable = executable.to_string_lossy();
+    maps.lines().any(|line| {
+        let mut fields = line.splitn(6, ' ');
+        let Some((start, end)) = fields.next().and_then(|range| range.split_once('-')) else { return false };
+        let within = |start: &str, end: &str| {
+            let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+            Some((start..end).contains(&here))
+        };
+        within(start, end) == Some(true) && fields.last().is_some_and(|path| path.trim() == executable)
+    })
+}
+
 impl Helper {
     fn new(child: &Child) -> Self {
         // UNWRAP: a pid is positive and fits.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read as _};
+use std::sync::OnceLock;
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -85,6 +86,16 @@ pub fn boot_time() -> i64 {
         time.tv_sec * 1000 + time.tv_nsec / 1_000_000
     };
     millis(ClockId::Realtime) - millis(ClockId::Boottime)
+}
+
+/// When a process started, as RFC 3339, from its start time in clock ticks since the machine came up.
+pub fn when(start_time: u64) -> Option<String> {
+    // Once: two looks at one process should name one time, however the clock is set meanwhile.
+    static BOOT: OnceLock<i64> = OnceLock::new();
+    let boot = *BOOT.get_or_init(boot_time);
+    let ticks = rustix::param::clock_ticks_per_second().max(1);
+    let millis = boot + i64::try_from(start_time.checked_mul(1000)? / ticks).ok()?;
+    jiff::Timestamp::from_millisecond(millis).ok().map(|at| format!("{at:.2}"))
 }
 
 #[cfg(test)]

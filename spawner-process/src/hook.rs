@@ -50,23 +50,7 @@ pub(crate) fn forked_early() -> Option<Lifeline> {
     early.filter(|(owner, _)| *owner == std::process::id()).map(|(_, lifeline)| lifeline)
 }
 
-/// Whether this code, and so the hook, is part of the executable that this process runs; it is not in a
-/// library that some host has loaded.
+/// Whether the hook is part of the executable that this process runs.
 pub(crate) fn is_in_executable() -> bool {
-    let here = take_over as fn() as usize;
-    let (Ok(maps), Ok(executable)) =
-        (std::fs::read_to_string("/proc/self/maps"), std::fs::read_link("/proc/self/exe"))
-    else {
-        return false;
-    };
-    let executable = executable.to_string_lossy();
-    maps.lines().any(|line| {
-        let mut fields = line.splitn(6, ' ');
-        let Some((start, end)) = fields.next().and_then(|range| range.split_once('-')) else { return false };
-        let within = |start: &str, end: &str| {
-            let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
-            Some((start..end).contains(&here))
-        };
-        within(start, end) == Some(true) && fields.last().is_some_and(|path| path.trim() == executable)
-    })
+    lifeline::is_in_executable(take_over)
 }

@@ -1,8 +1,6 @@
 //! Turns what was seen of a container into what core judges.
 
-use std::sync::OnceLock;
-
-use spawner_core::{Fate, ProcessIdentity, Resource, ResourceKind, proc};
+use spawner_core::{Fate, ProcessIdentity, Resource, ResourceKind, proc::when};
 
 use crate::local::{Local, Member};
 
@@ -90,14 +88,4 @@ fn process(identity: &ProcessIdentity, name: Option<String>, end: Result<Fate, L
 fn kill(identity: &ProcessIdentity) -> String {
     let sudo = if rustix::process::geteuid().is_root() { "" } else { "sudo " };
     format!("{sudo}kill -KILL {}", identity.pid)
-}
-
-/// When a process started, as RFC 3339, from its start time in clock ticks since boot.
-fn when(start_time: u64) -> Option<String> {
-    // Once: two looks at one process should name one time, however the clock is set meanwhile.
-    static BOOT: OnceLock<i64> = OnceLock::new();
-    let boot = *BOOT.get_or_init(proc::boot_time);
-    let ticks = rustix::param::clock_ticks_per_second().max(1);
-    let millis = boot + i64::try_from(start_time.checked_mul(1000)? / ticks).ok()?;
-    jiff::Timestamp::from_millisecond(millis).ok().map(|at| format!("{at:.2}"))
 }

@@ -1,11 +1,9 @@
 //! Turns what keepers saw into what core judges.
 
-use std::sync::OnceLock;
-
 use spawner_core::{Evidence, Fate, Mechanism, Resource, ResourceKind, Strength, Usage};
 
 use crate::words::{Member, Sight};
-use spawner_core::proc;
+use spawner_core::proc::when;
 
 /// The evidence that a keeper's look gives.
 pub(crate) fn of_sight(sight: &Sight, mechanisms: &[Mechanism]) -> Evidence {
@@ -36,14 +34,4 @@ pub(crate) fn resource(member: &Member) -> Resource {
 /// The same without a look: nothing is known of it.
 pub(crate) fn unverified(member: &Member, why: &str) -> Resource {
     resource(&Member { fate: Fate::Unverified, reason: Some(why.to_owned()), ..member.clone() })
-}
-
-/// When a process started, as RFC 3339, from its start time in clock ticks since boot.
-fn when(start_time: u64) -> Option<String> {
-    // Once: two looks at one process should name one time, however the clock is set meanwhile.
-    static BOOT: OnceLock<i64> = OnceLock::new();
-    let boot = *BOOT.get_or_init(proc::boot_time);
-    let ticks = rustix::param::clock_ticks_per_second().max(1);
-    let millis = boot + i64::try_from(start_time * 1000 / ticks).ok()?;
-    jiff::Timestamp::from_millisecond(millis).ok().map(|at| format!("{at:.2}"))
 }
