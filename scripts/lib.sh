@@ -37,25 +37,50 @@ step() {
     if ((status == 0 && f == 0)); then
         # A step that counts nothing itself is one check.
         ((p + s > 0)) || p=1
-        say "ok       $name ($((SECONDS - began)) s)"
+        say "ok       $name ($((SECONDS - began)) s)$( ((s == 0)) || echo ": $s skipped")"
     else
         ((f > 0)) || f=1
         failures+=("$name")
-        say "FAILED   $name ($((SECONDS - began)) s)$( ((status == 124 || status == 137)) && echo ": over its limit of $limit s")"
-        # First what failed, which may be far from the end, then the end.
-        grep -aE '(\.\.\. FAILED|panicked at|^error|FAILED )' "$log" | head -n 30 | sed 's/^/         /'
-        tail -n 40 "$log" | sed 's/^/         /'
+        {
+            say "FAILED   $name ($((SECONDS - began)) s)$( ((status == 124 || status == 137)) && echo ": over its limit of $limit s")"
+            # First what failed, which may be far from the end, then the end.
+            grep -aE '(\.\.\. FAILED|panicked at|^error|FAILED )' "$log" | cut -c1-300 | head -n 30 | sed 's/^/         /'
+            tail -n 40 "$log" | cut -c1-300 | sed 's/^/         /'
+        } | tee -a "$logs/failures"
     fi
-    # What was skipped within is shown with its reason.
-    grep -aE '(^|: )skipped [^ ]+: |\.\.\. (skipped: |ignored)' "$log" | sort -u | sed 's/^/         /'
+    skipped_within "$log" >>"$logs/skips"
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     return "$status"
 }
 
-# The last word. Returns whether all is well.
+# What a log says was skipped: the reason, a tab, and the test or case.
+skipped_within() {
+    sed -nE \
+        -e 's/^(.*: )?skipped ([^ ]+): (.*)$/\3\t\2/p' \
+        -e 's/^test (.*) \.\.\. ignored(, )?(.*)$/\3\t\1/p' \
+        -e 's/^test (.*) \.\.\. skipped: (.*)$/\2\t\1/p' "$1" |
+        # The names that engines and folders get anew each time.
+        sed -E 's/[0-9a-f]{32,}/…/g' | sort -u
+}
+
+# The reasons, each with all that was skipped for it.
+reasons() {
+    [[ -s $logs/skips ]] || return 0
+    say "skipped within, and why:"
+    sort -u "$logs/skips" | awk -F '\t' '
+        { if (!($1 in names)) order[++n] = $1; names[$1] = names[$1] (names[$1] == "" ? "" : ", ") $2 }
+        END { for (i = 1; i <= n; i++) printf "  %.200s:\n    %s\n", order[i], names[order[i]] }'
+}
+
+# The last word: reasons, then what failed once more, where whoever sees only the end finds it. Returns whether all is well.
 summary() {
     say ""
-    ((${#failures[@]} == 0)) || say "failed: ${failures[*]}"
+    reasons
+    if ((${#failures[@]} > 0)); then
+        say ""
+        tail -n 120 "$logs/failures"
+        say "failed: ${failures[*]}"
+    fi
     say "$passed passed, $failed failed, $skipped skipped"
     ((failed == 0))
 }
