@@ -97,10 +97,12 @@ fn a_task_has_a_terminal_of_its_own_with_the_size_of_ours() {
 #[test]
 fn the_task_learns_of_a_new_size() {
     let screen = Screen::open();
-    screen.line("spawner run -- bash -c 'trap \"stty size\" WINCH; echo ready; while :; do read -t 1; done'; s=$?; echo; echo status $s");
+    // Ctrl-C has to wait for the end of stty: a bash whose child did not die of it goes on.
+    screen.line("spawner run -- bash -c 'trap new=1 WINCH; echo ready; until [ $new ]; do read -t 1; done; stty size; echo told; exec sleep 60'; s=$?; echo; echo status $s");
     screen.shows("ready");
     screen.tmux(&["resize-window", "-x", "100", "-y", "30"]).unwrap();
     screen.shows("30 100");
+    screen.shows("told");
     screen.keys(&["C-c"]);
     screen.shows("status 130");
     screen.is_restored();
