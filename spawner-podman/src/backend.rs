@@ -38,7 +38,7 @@ const TURNS: usize = 8;
 /// How long our own streams may take to take what tasks wrote last, before the harness goes on without that.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-type OnPull = Arc<dyn Fn(&PullProgress) + Send + Sync>;
+type OnPull = Arc<dyn Fn(&str, Option<&PullProgress>) + Send + Sync>;
 
 /// Starts tasks in containers.
 ///
@@ -107,8 +107,9 @@ impl PodmanSpawner {
         })
     }
 
-    /// Has `told` called with what the engine says while it fetches an image.
-    pub fn on_pull(&self, told: impl Fn(&PullProgress) + Send + Sync + 'static) {
+    /// Has `told` called with an image's name and what the engine says while it fetches that; with `None` when it is done
+    /// with it, failed, or was given up.
+    pub fn on_pull(&self, told: impl Fn(&str, Option<&PullProgress>) + Send + Sync + 'static) {
         *self.shared.on_pull.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(told));
     }
 
@@ -191,11 +192,8 @@ impl Shared {
     /// Fetches the image.
     pub(crate) async fn pull(&self, engine: &Engine, image: &str) -> Result<()> {
         let told = self.on_pull.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut tell = |progress| {
-            if let Some(told) = &told {
-                told(&progress);
-            }
-        };
+        let pulling = Pulling { image, told };
+        let mut tell = |progress| pulling.tell(Some(&progress));
         engine.pull(image, &mut tell).await
     }
 
@@ -222,6 +220,26 @@ impl Owner for Shared {
         live.settle(proof);
         self.keep.forget(live.id);
         self.tasks().remove(&live.id);
+    }
+}
+
+/// A pull that is told of, to its end.
+struct Pulling<'a> {
+    image: &'a str,
+    told: Option<OnPull>,
+}
+
+impl Pulling<'_> {
+    fn tell(&self, progress: Option<&PullProgress>) {
+        if let Some(told) = &self.told {
+            told(self.image, progress);
+        }
+    }
+}
+
+impl Drop for Pulling<'_> {
+    fn drop(&mut self) {
+        self.tell(None);
     }
 }
 

@@ -10,6 +10,7 @@ mod failure;
 mod log;
 mod out;
 mod prepare;
+mod pull;
 mod report;
 mod run;
 mod runtime;

@@ -13,12 +13,13 @@ use super::args::{OnLeak, RunOptions};
 use super::failure::Failure;
 use super::report::Destination;
 use super::stop::Signals;
-use super::{prepare, runtime, say, status};
+use super::{prepare, pull, runtime, say, status};
 
 pub(crate) fn run(options: &RunOptions) -> Result<u8, Failure> {
     let backends = Backends::locate(options.backend.config.as_deref())?;
     let backend =
         backends.open_with(options.backend.backend.as_deref(), options.backend.mechanism.as_deref())?;
+    pull::show(&backend);
     prepare::meet(&options.surroundings.require, &*backend, &backends)?;
     let mut spec = prepare::spec(&options.command, &options.surroundings)?;
     spec.timeout = options.timeout;

@@ -9,12 +9,13 @@ use spawner::{Backends, Error, Journal};
 use super::target::called;
 use crate::cli::args::StartOptions;
 use crate::cli::failure::Failure;
-use crate::cli::{out, prepare, runtime, say};
+use crate::cli::{out, prepare, pull, runtime, say};
 
 pub(crate) fn start(options: &StartOptions) -> Result<u8, Failure> {
     let backends = Backends::locate(options.backend.config.as_deref())?;
     let backend =
         backends.open_with(options.backend.backend.as_deref(), options.backend.mechanism.as_deref())?;
+    pull::show(&backend);
     prepare::meet(&options.surroundings.require, &*backend, &backends)?;
     let mut spec = prepare::spec(&options.command, &options.surroundings)?.detached();
     let mut only = None;
