@@ -73,6 +73,9 @@ const FAULTS: &[(Flaw, &str, &str)] = &[
     (Flaw::SignalsBareLeaderOnly, "a-stopped-member-hears-the-request", "did not hear"),
 ];
 
+/// A fault that some runs of its case do not meet: one walk may see all chains by luck. It has so many.
+const BY_LUCK: (Flaw, usize) = (Flaw::WalksOnce, 20);
+
 /// Cases that the honest naive backend cannot pass: it knows one task at a time. It is too slow for storms
 /// besides, and leaves their zombies lying about until it is asked.
 const BEYOND_IT: [&str; 4] = [
@@ -119,7 +122,14 @@ fn main() -> ExitCode {
         if !format!("{flaw:?}::{case}").contains(&filter) {
             continue;
         }
-        let results = prove(*flaw, vec![(*case).to_owned()]);
+        let runs = if *flaw == BY_LUCK.0 { BY_LUCK.1 } else { 1 };
+        let mut results = prove(*flaw, vec![(*case).to_owned()]);
+        for _ in 1..runs {
+            if results.failed().next().is_some() {
+                break;
+            }
+            results = prove(*flaw, vec![(*case).to_owned()]);
+        }
         let skipped = results.skipped().next().map(|(_, why)| why.to_owned());
         let failed = results
             .failed()

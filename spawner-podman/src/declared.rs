@@ -109,7 +109,8 @@ and the command that removes it; a sweep resolves it when the engine is back.";
 const DOCKER: &str = "\
 Docker Engine on this host, which is used only where its socket is named: the same two proofs as with podman, with \
 containerd's shim in place of conmon. What ended before it could be looked at is known by the engine's word alone, \
-which tells an exit with a status above 128 and a signal alike. When the harness dies and the engine does not answer, \
+which tells an exit with a status above 128 and a signal alike. A working directory that the image does not have is \
+made by Docker, where podman says that there is none. When the harness dies and the engine does not answer, \
 what runs is killed, but the container itself stays until a sweep removes it.";
 
 const ELSEWHERE: &str = "\
@@ -188,6 +189,10 @@ fn podman() -> Capabilities {
 
 fn docker() -> Capabilities {
     Capabilities {
+        terminal: Support::best_effort(
+            "the container's own terminal, held by the engine's monitor",
+            "its size is set just after the start: a task that looks at once sees 0x0",
+        ),
         exact_exit: Support::best_effort(
             "a pidfd of the container's first process, else the engine's exit code",
             "of one that ended at once, an exit with a status above 128 looks like the signal of that number",

@@ -100,11 +100,15 @@ fn tells_terminal(_: &Args) -> i32 {
     say(format!("terminals {yes:?} leads {leads} front {front} size {rows}x{columns}\n").as_bytes())
 }
 
-fn watches_window(_: &Args) -> i32 {
+fn watches_window(args: &Args) -> i32 {
     block(&[libc::SIGWINCH]);
     ready();
-    await_signal(&[libc::SIGWINCH]);
-    let (rows, columns) = window(0);
+    let (mut rows, mut columns) = (0, 0);
+    // The signal of the first size may still be on its way.
+    while (u64::from(rows), u64::from(columns)) != (args.number(0), args.number(1)) {
+        await_signal(&[libc::SIGWINCH]);
+        (rows, columns) = window(0);
+    }
     say(format!("now {rows}x{columns}\n").as_bytes())
 }
 
