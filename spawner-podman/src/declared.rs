@@ -109,9 +109,9 @@ and the command that removes it; a sweep resolves it when the engine is back.";
 const DOCKER: &str = "\
 Docker Engine on this host, which is used only where its socket is named: the same two proofs as with podman, with \
 containerd's shim in place of conmon. What ended before it could be looked at is known by the engine's word alone, \
-which tells an exit with a status above 128 and a signal alike. A working directory that the image does not have is \
-made by Docker, where podman says that there is none. When the harness dies and the engine does not answer, \
-what runs is killed, but the container itself stays until a sweep removes it.";
+which tells an exit with a status above 128 and a signal alike. A working directory below a mounted folder is made by \
+Docker where it is missing; podman says so. When the harness dies and the engine does not answer, what runs is killed, \
+but the container itself stays until a sweep removes it.";
 
 const ELSEWHERE: &str = "\
 An engine on another machine, or one whose processes cannot be seen from here, is asked for everything, and its word \

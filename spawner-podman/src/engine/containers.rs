@@ -1,8 +1,9 @@
 //! Containers: made, started, watched, signalled, removed.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use bollard::models::ContainerCreateBody;
+use bollard::models::{ChangeType, ContainerCreateBody, FilesystemChange};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder,
     StartContainerOptions,
@@ -59,6 +60,14 @@ impl Engine {
             .map(|answer| self.understood::<seen::Told>("inspect container", id, &answer))
             .transpose()?;
         Ok(told.map(Seen::of))
+    }
+
+    /// What its storage has in it that the image has not.
+    pub(crate) async fn added(&self, id: &str, by: Instant) -> Result<Vec<PathBuf>> {
+        let call = self.0.docker.container_changes(id);
+        let changes = timed(self.who(), by, "list the changes of container", id, call).await?;
+        let added = |change: FilesystemChange| (change.kind == ChangeType::_1).then(|| change.path.into());
+        Ok(changes.unwrap_or_default().into_iter().filter_map(added).collect())
     }
 
     /// Every container, in whatever state, with this label (`key` or `key=value`).

@@ -158,16 +158,17 @@ impl Birth {
             // It is there, and waits: who it is can be found out before it runs, however short it runs.
             let found = self.find(&id, &mut traces).await?;
             (local, seen) = (found.0, Some(found.1));
-            if let Some(size) = self.wish.terminal
-                && let Err(error) = terminal::resize(engine, &id, size).await
-            {
-                tracing::warn!(%error, "the task's terminal has another size");
-            }
+            terminal::fit(engine, &id, self.wish.terminal).await;
+        } else {
+            obstacle::made_folder(engine, &id, &self.wish, by).await?;
         }
         engine.start(&id, by).await?;
         if local.is_none() {
             let found = self.find(&id, &mut traces).await?;
             (local, seen) = (found.0, Some(found.1));
+        }
+        if engine.brand() == Brand::Docker {
+            terminal::fit(engine, &id, self.wish.terminal).await;
         }
         let mut record = self.record.clone();
         record.leader.clone_from(&traces.init);

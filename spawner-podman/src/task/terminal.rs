@@ -35,6 +35,15 @@ pub(super) fn near(
     Terminal { reader, writer, control: Box::new(Control(sizes)) }
 }
 
+/// Gives the terminal of a container the size that is wished for.
+pub(super) async fn fit(engine: &Engine, container: &str, wished: Option<WindowSize>) {
+    if let Some(size) = wished
+        && let Err(error) = resize(engine, container, size).await
+    {
+        tracing::warn!(%error, "the task's terminal has another size");
+    }
+}
+
 /// Changes the size of a container's terminal.
 pub(super) async fn resize(engine: &Engine, container: &str, size: WindowSize) -> Result<()> {
     engine.resize(container, size.rows, size.columns, Instant::now() + PATIENCE).await
