@@ -227,12 +227,19 @@ case $verb in
     down)
         [[ -s $dir/kind ]] || { say "there is no engine below $dir" && exit 0; }
         left=()
+        log=$(mktemp)
         "down_$(cat "$dir/kind")"
-        # The deepest first.
-        findmnt --noheadings --list --output TARGET | sort -r | while read -r mount; do
-            [[ $mount != "$dir"/* ]] || umount "$mount" || say "cannot unmount $mount"
+        # An engine's last helper may mount its storage once more while it ends.
+        for _ in {1..50}; do
+            # The deepest first.
+            findmnt --noheadings --list --output TARGET | sort -r | while read -r mount; do
+                [[ $mount != "$dir"/* ]] || umount "$mount" || say "cannot unmount $mount"
+            done
+            rm -rf "$dir" 2>"$log" && break
+            sleep 0.2
         done
-        rm -rf "$dir" || left+=("files below $dir")
+        [[ ! -e $dir ]] || left+=("files below $dir: $(tail -n 1 "$log")")
+        rm -f "$log"
         ((${#left[@]} == 0)) || { printf 'left in it: %s\n' "${left[@]}" >&2 && exit 1; }
         ;;
     *) usage ;;
