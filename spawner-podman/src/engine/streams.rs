@@ -59,7 +59,7 @@ impl Engine {
         };
         let upgraded = timed(self.who(), by, OPERATION, id, attach).await?;
         let (reader, writer) = tokio::io::split(TokioIo::new(upgraded));
-        let output = self.taken_apart(id, tty, Reader(reader));
+        let output = self.taken_apart(id, tty, Reader { from: reader, with_input: stdin });
         Ok(Attached { output, input: Box::pin(writer) })
     }
 
@@ -134,13 +134,22 @@ trait Source: Send + 'static {
     fn more(&mut self) -> impl Future<Output = Result<Option<Bytes>, Told>> + Send;
 }
 
-struct Reader<R>(R);
+struct Reader<R> {
+    from: R,
+    /// Whether something may be sent the other way.
+    with_input: bool,
+}
 
 impl<R: AsyncRead + Send + Unpin + 'static> Source for Reader<R> {
     async fn more(&mut self) -> Result<Option<Bytes>, Told> {
         let mut buffer = bytes::BytesMut::with_capacity(CHUNK);
-        let read = self.0.read_buf(&mut buffer).await?;
-        Ok((read > 0).then(|| buffer.freeze()))
+        match self.from.read_buf(&mut buffer).await {
+            Ok(read) => Ok((read > 0).then(|| buffer.freeze())),
+            // An end like any other: what was sent and not read by who closes has the kernel say so, after the last
+            // byte of what came (unix_stream_read_generic in Linux's net/unix/af_unix.c).
+            Err(error) if self.with_input && error.kind() == std::io::ErrorKind::ConnectionReset => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
