@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use spawner_core::Mechanism;
 
 /// How the process backend is to work: the keys of a `[backend.NAME]` table with `kind = "process"`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +54,16 @@ impl Choice {
     /// Every choice but `auto`, the strongest first.
     pub const MECHANISMS: [Self; 4] =
         [Self::CgroupV2, Self::Subreaper, Self::PidNamespace, Self::ProcessGroup];
+
+    /// What the members of a task are known by; `group` where it has a control group.
+    pub(crate) fn mechanisms(self, group: bool) -> Vec<Mechanism> {
+        let mut mechanisms = Vec::new();
+        mechanisms.extend((self == Self::PidNamespace).then_some(Mechanism::PidNamespace));
+        mechanisms.extend(group.then_some(Mechanism::CgroupV2));
+        let group_alone = self == Self::ProcessGroup;
+        mechanisms.push(if group_alone { Mechanism::ProcessGroup } else { Mechanism::Subreaper });
+        mechanisms
+    }
 
     /// The name in configuration and on the command line.
     pub const fn name(self) -> &'static str {

@@ -83,6 +83,30 @@ async fn a_detached_task_that_ended_keeps_its_exit_its_output_and_the_proof() {
     }
 }
 
+/// A start is noted just after it is told, and a note may be missing for good.
+#[tokio::test]
+async fn a_task_whose_start_is_not_on_record_is_known_by_what_was_meant() {
+    for (first, second, folder) in pairs(&Choice::MECHANISMS) {
+        let witness = Witness::new();
+        let (task, _streams) = witness.start(&first, "sleep 300").await;
+        let page = folder.path().join(format!("{}.task", task.id()));
+        poll("its start is not noted", || lines(&page) == 2).await;
+        let text = std::fs::read_to_string(&page).unwrap();
+        let opening = text.split_inclusive('\n').next().unwrap();
+        std::fs::File::options().write(true).open(&page).unwrap().set_len(opening.len() as u64).unwrap();
+        let recovered = second.recover_task(task.record()).await.unwrap();
+        assert_eq!(recovered.record(), task.record());
+        let outcome = second.destroy_task(&recovered, &Teardown::default()).await;
+        assert!(!witness.is_held(), "{outcome:?}");
+        assert_eq!(outcome.mechanisms(), task.record().mechanisms);
+        assert!(!first.destroy_task(&task, &Teardown::default()).await.mechanisms().is_empty());
+    }
+}
+
+fn lines(page: &std::path::Path) -> usize {
+    std::fs::read_to_string(page).unwrap().lines().count()
+}
+
 #[tokio::test]
 async fn a_task_of_a_living_harness_can_be_destroyed_by_another() {
     for (first, second, folder) in pairs(&KEPT) {

@@ -46,8 +46,8 @@ impl ProcessSpawner {
                     .because("it is on no record here: it was destroyed, or belongs to another user"));
             };
             // A keeper that saw its task through while we were at the door has written down what it saw.
-            if let Some(live) = self.bring_back(&account).await? {
-                return Ok(self.shared.enter(account.record(), live));
+            if let Some(task) = self.bring_back(&account, record).await? {
+                return Ok(task);
             }
         }
     }
@@ -58,32 +58,21 @@ impl ProcessSpawner {
         Ok(now.is_none_or(|now| now.exit() != account.exit() || now.gone() != account.gone()))
     }
 
-    /// `None` where there was news of it meanwhile.
-    async fn bring_back(&self, account: &Account) -> Result<Option<Live>> {
-        let record = account.record();
+    /// `None` where there was news of it meanwhile. `given` is what the caller knows of it.
+    async fn bring_back(&self, account: &Account, given: &TaskRecord) -> Result<Option<Task>> {
         let refused = |kind, why: &str| {
-            Err(Error::new(kind, "recover task", record.id.to_string()).because(why.to_owned()))
+            Err(Error::new(kind, "recover task", given.id.to_string()).because(why.to_owned()))
         };
-        let broken = |source: serde_json::Error| {
-            Error::new(ErrorKind::Io, "understand the record of task", record.id.to_string()).because(source)
-        };
-        let whereabouts: Whereabouts =
-            serde_json::from_value(account.opening.traces.clone()).map_err(broken)?;
-        let traces = account.started().map(|traces| serde_json::from_value::<Traces>(traces.clone()));
-        let init = traces.transpose().map_err(broken)?.and_then(|traces| traces.init);
-        let remains = Remains {
-            id: record.id,
-            keeper: whereabouts.keeper.clone(),
-            parent: whereabouts.group.clone(),
-            init,
-        };
+        let OnRecord { record, whereabouts, remains } = OnRecord::of(account, given)?;
         let (page, linger) = (Some(account.page.clone()), Teardown::default().linger);
         let nobody_s = |remains| Live::new(&record, linger, None, remains, page.clone());
+        let enter = |live| Ok(Some(self.shared.enter(record.clone(), live)));
         let exit = account.exit().cloned();
         if let Some(sight) = account.gone() {
-            let sight: Sight = serde_json::from_value(sight.clone()).map_err(broken)?;
+            let sight: Sight =
+                serde_json::from_value(sight.clone()).map_err(|error| OnRecord::broken(record.id, error))?;
             let proof = evidence::of_sight(&sight, &record.mechanisms);
-            return Ok(Some(nobody_s(remains).with_memo(exit, Some(proof))));
+            return enter(nobody_s(remains).with_memo(exit, Some(proof)));
         }
         match account.whose() {
             Whose::OtherUser => return refused(ErrorKind::Denied, "it is another user's"),
@@ -94,7 +83,7 @@ impl ProcessSpawner {
                 );
             }
             Whose::OtherBoot => {
-                return Ok(Some(nobody_s(remains).with_memo(Some(rebooted()), Some(of_reboot(&record)))));
+                return enter(nobody_s(remains).with_memo(Some(rebooted()), Some(of_reboot(&record))));
             }
             Whose::Living | Whose::Dead => {}
         }
@@ -105,7 +94,14 @@ impl ProcessSpawner {
             _ => None,
         };
         match link {
-            Some(link) => Ok(Some(Live::new(&record, linger, Some(Arc::new(link)), remains, page))),
+            Some(link) => {
+                // A start is noted just after it is told; by the time that a guest is heard, it is.
+                let later = self.shared.journal.find(record.id)?;
+                let later = later.as_ref().unwrap_or(account);
+                let OnRecord { record, remains, .. } = OnRecord::of(later, given)?;
+                let live = Live::new(&record, linger, Some(Arc::new(link)), remains, page);
+                Ok(Some(self.shared.enter(record, live)))
+            }
             None if self.has_news(account)? => Ok(None),
             // It may be about to say all there is to say; or it is stuck, and ends with what it keeps.
             None if whereabouts.keeper.is_alive() && !doomed => {
@@ -118,13 +114,42 @@ impl ProcessSpawner {
                 if doomed {
                     see_off_helpers(&whereabouts).await?;
                 }
-                Ok(Some(nobody_s(remains).with_memo(exit, None)))
+                enter(nobody_s(remains).with_memo(exit, None))
             }
         }
     }
 
     pub(super) fn strays(&self) -> MutexGuard<'_, HashMap<TaskId, Remains>> {
         self.shared.strays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the journal says of a task, and where to look for it.
+struct OnRecord {
+    record: TaskRecord,
+    whereabouts: Whereabouts,
+    remains: Remains,
+}
+
+impl OnRecord {
+    /// What the record does not say, the caller may know.
+    fn of(account: &Account, given: &TaskRecord) -> Result<Self> {
+        let mut record = account.record();
+        let broken = |error| Self::broken(record.id, error);
+        let whereabouts: Whereabouts =
+            serde_json::from_value(account.opening.traces.clone()).map_err(broken)?;
+        let traces = account.started().map(|traces| serde_json::from_value::<Traces>(traces.clone()));
+        let init = traces.transpose().map_err(broken)?.and_then(|traces| traces.init);
+        let (keeper, parent) = (whereabouts.keeper.clone(), whereabouts.group.clone());
+        let remains = Remains { id: record.id, keeper, parent, init };
+        if account.started().is_none() && given.id == record.id {
+            record.leader.clone_from(&given.leader);
+        }
+        Ok(Self { record, whereabouts, remains })
+    }
+
+    fn broken(id: TaskId, source: serde_json::Error) -> Error {
+        Error::new(ErrorKind::Io, "understand the record of task", id.to_string()).because(source)
     }
 }
 

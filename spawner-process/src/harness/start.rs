@@ -125,6 +125,8 @@ impl Shared {
             record.logs.stdout = (spec.stdout == Output::Log).then(|| page.beside("stdout"));
             record.logs.stderr = (spec.stderr == Output::Log).then(|| page.beside("stderr"));
         }
+        // What is meant, until the keeper notes what came of it.
+        record.mechanisms = self.set_up.mechanism.mechanisms(self.set_up.group.is_some());
         let whereabouts = Whereabouts {
             keeper: keeper.identity.clone(),
             supervisor: keeper.supervisor.as_ref().and_then(|own| own.identity.clone()),

@@ -8,7 +8,6 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use spawner_core::Mechanism;
 
 use super::Keeper;
 use super::group_watch::GroupWatch;
@@ -141,10 +140,7 @@ impl Keeper {
         };
         let seen = Stat::of(pid).ok();
         let start_time = seen.as_ref().map(|seen| seen.start_time);
-        let mut mechanisms = Vec::new();
-        mechanisms.extend(init.is_some().then_some(Mechanism::PidNamespace));
-        mechanisms.extend(group.is_some().then_some(Mechanism::CgroupV2));
-        mechanisms.push(if watch.is_some() { Mechanism::ProcessGroup } else { Mechanism::Subreaper });
+        let mechanisms = mechanism.mechanisms(group.is_some());
         let init_pid = init.as_ref().map(|init| init.pid);
         let started = Started { pid, start_time, mechanisms, init: init_pid };
         let life = Life::new(Newborn {
