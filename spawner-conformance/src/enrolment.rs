@@ -25,6 +25,8 @@ pub struct Enrolment {
 pub(crate) struct Learnt {
     /// Whether a task's main process is the first of a pid namespace.
     pub(crate) first: OnceLock<bool>,
+    /// Whether there is a /proc where tasks run.
+    pub(crate) proc: OnceLock<bool>,
     engine: OnceLock<Engine>,
 }
 

@@ -105,7 +105,7 @@ pub(crate) fn left_behind(
     for resource in outcome.left_behind() {
         let known = resource.kind != ResourceKind::Process
             || resource.id.parse().is_ok_and(|pid: u32| alive.contains(&pid));
-        require!(known, "process {} is said to be left behind, and was not running then", resource.id);
+        require!(known, "this is said to be left behind, and was not running then: {resource:?}");
     }
     Ok(())
 }

@@ -126,6 +126,11 @@ impl Scene {
         self.level(Capability::Container) != Level::Unsupported
     }
 
+    /// Whether tasks run in another place, whose own environment is what they start from.
+    pub(crate) fn elsewhere(&self) -> bool {
+        self.contained() || self.level(Capability::UnchangedView) == Level::BestEffort
+    }
+
     /// The engine, where tasks run in containers.
     pub(crate) fn engine(&self) -> Option<&Engine> {
         self.contained().then(|| self.enrolment.engine())
@@ -162,14 +167,40 @@ impl Scene {
         Ok(*learnt.get_or_init(|| first))
     }
 
-    /// How soon what ends with its harness must be gone.
+    /// Skips a case whose workload reads /proc, where there is none in the place in which tasks run.
+    pub(crate) async fn needs_proc(&self) -> Checked {
+        let learnt = &self.enrolment.learnt().proc;
+        if learnt.get().is_none() {
+            let own = self.another()?;
+            let task = own.spawner.spawn_task(&own.script("/bin/sh", "test -e /proc/self/stat", &[])).await?;
+            let there = own.wait(&task).await?.success();
+            drop(own.end(&task, &Teardown::at_once()).await?);
+            learnt.get_or_init(|| there);
+        }
+        match learnt.get() {
+            Some(false) => {
+                Err(NotPassed::Skipped("the workload reads /proc, and there is none where tasks run".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How soon what ends with its harness must be gone. Another place is told of it first.
     pub(crate) fn soon(&self) -> Duration {
-        Duration::from_secs(if self.contained() { 5 } else { 1 })
+        Duration::from_secs(match (self.contained(), self.elsewhere()) {
+            (true, _) => 5,
+            (false, true) => 2,
+            (false, false) => 1,
+        })
     }
 
     /// How soon where somebody who is stopped has to be noticed first; and what is no process may take as long.
     pub(crate) fn later(&self) -> Duration {
-        Duration::from_secs(if self.contained() { 10 } else { 3 })
+        Duration::from_secs(match (self.contained(), self.elsewhere()) {
+            (true, _) => 10,
+            (false, true) => 6,
+            (false, false) => 3,
+        })
     }
 
     /// A task that is a shell script, with the scene's lock, and `$1` and so on from `args`.

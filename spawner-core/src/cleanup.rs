@@ -32,6 +32,8 @@ pub enum Mechanism {
     RemoteCgroup,
     /// A subreaper on the remote host.
     RemoteSubreaper,
+    /// Marks in the environment and the session of processes on the remote host. Can be escaped.
+    RemoteMarks,
     /// The session that ssh holds.
     RemoteSession,
     /// No mechanism of the operating system: the scriptable fake backend.
@@ -50,6 +52,7 @@ impl Mechanism {
             Self::ContainerEngine => "container-engine",
             Self::RemoteCgroup => "remote-cgroup",
             Self::RemoteSubreaper => "remote-subreaper",
+            Self::RemoteMarks => "remote-marks",
             Self::RemoteSession => "remote-session",
             Self::Fake => "fake",
         }

@@ -25,6 +25,12 @@ pub trait Rungs: Send {
     /// teardown goes on where the first was.
     fn progress(&mut self) -> &mut Progress;
 
+    /// How long one question takes because of where the task is, beyond what it takes here: the way to another
+    /// machine and back. The last looks get that much more time.
+    fn distance(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// When the main process ended, if it did.
     fn ended_at(&self) -> Option<Instant>;
 
@@ -106,7 +112,7 @@ pub(crate) async fn climb(
         rungs.progress().escalated = true;
         let now = Instant::now();
         let until = later(now, teardown.deadline).min(time.force);
-        let by = later(now, teardown.deadline.max(Timetable::SHARE)).min(time.look);
+        let by = later(now, teardown.deadline.max(time.share)).min(time.look);
         let forced = attempt_result(by, rungs.force()).await;
         trouble.note("ending it by force", forced);
         watch(rungs, until, &mut trouble).await;

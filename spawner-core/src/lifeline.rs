@@ -8,7 +8,11 @@
 
 #![allow(unsafe_code)] // fork(2) in a program that owns its main, and a socket option.
 
+mod helper;
+mod keep;
+mod process;
 mod watch;
+mod watcher;
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, FromRawFd as _, OwnedFd};
@@ -23,6 +27,8 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::error::{Error, ErrorKind, Result};
 
+pub use helper::serve;
+pub use keep::{Keep, Role, Told};
 pub use watch::Watch;
 
 /// What the helper finds as its argument zero.

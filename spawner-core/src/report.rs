@@ -29,6 +29,9 @@ pub struct TaskPart {
     pub id: String,
     /// The name of the backend.
     pub backend: String,
+    /// The host that it ran on, where its backend goes to other ones; else there is no such field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The program and its arguments; bytes that are not UTF-8 are shown as U+FFFD.
     pub argv: Vec<String>,
 }
@@ -109,6 +112,7 @@ impl Report {
             task: TaskPart {
                 id: record.id.to_string(),
                 backend: record.backend.clone(),
+                host: record.host.clone(),
                 argv: record.argv.iter().map(|argument| argument.to_string_lossy().into_owned()).collect(),
             },
             exit: ExitPart::new(&finished.exit),

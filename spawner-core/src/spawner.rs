@@ -93,7 +93,7 @@ pub trait Spawner: Send + Sync {
     /// Gets rid of everything that the task made, and says truthfully what it could not get rid of.
     ///
     /// * There is always an outcome; it comes within `linger + grace + deadline` plus
-    ///   [`Teardown::SLACK`], also where the backend hangs, fails or panics.
+    ///   [`Teardown::SLACK`] (and what the way to another machine takes), also where the backend hangs, fails or panics.
     /// * Fine to call on a task that has ended, again, and concurrently. A clean outcome stays clean; one
     ///   that was not may become so when it is called again and what was left has gone.
     /// * Cancel-safe: a dropped call leaves the task as far as it had come; calling again goes on.
@@ -103,6 +103,7 @@ pub trait Spawner: Send + Sync {
         // Where another call is at it until late, there is still time to look afterwards.
         let why = match attempt_result(time.force, self.rungs(task)).await {
             Ok(mut rungs) => {
+                let time = time.widened(rungs.distance());
                 let outcome = climb(self.name(), task, rungs.as_mut(), teardown, &time).await;
                 self.journal().note_left(&outcome);
                 tracing::debug!(task = %task.id(), verdict = %outcome.verdict(), "destroyed");

@@ -83,6 +83,9 @@ pub struct TaskRecord {
     /// What people call it.
     #[serde(default)]
     pub name: Option<String>,
+    /// The host that it runs on, where its backend goes to other ones; as people write it.
+    #[serde(default)]
+    pub host: Option<String>,
     /// Where its output is kept, where it is; see [`Output::Log`](crate::Output::Log).
     #[serde(default)]
     pub logs: Logs,
@@ -103,6 +106,7 @@ impl TaskRecord {
             mechanisms: Vec::new(),
             lifetime: spec.lifetime,
             name: spec.name.clone(),
+            host: None,
             logs: Logs::default(),
         }
     }

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 /// How a task is to be ended: who is asked, and how long each part may take.
 ///
 /// The whole of [`destroy_task`](crate::Spawner::destroy_task) takes at most
-/// `linger + grace + deadline`, plus [`Teardown::SLACK`] for looking and giving back.
+/// `linger + grace + deadline`, plus [`Teardown::SLACK`] for looking and giving back; on another machine also
+/// plus sixteen times what the way there and back took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Teardown {
     /// Who gets the termination request. Default: every member.
@@ -83,6 +84,8 @@ pub(crate) struct Timetable {
     pub(crate) force: Instant,
     pub(crate) look: Instant,
     pub(crate) release: Instant,
+    /// What using force may take, where the deadline is shorter than this.
+    pub(crate) share: Duration,
 }
 
 impl Timetable {
@@ -95,7 +98,21 @@ impl Timetable {
         let grace = later(linger, teardown.grace);
         let force = later(grace, teardown.deadline);
         let look = later(later(force, Self::SHARE), Self::SHARE);
-        Self { linger, grace, force, look, release: later(look, Self::SHARE) }
+        Self { linger, grace, force, look, release: later(look, Self::SHARE), share: Self::SHARE }
+    }
+
+    /// With more time for each of the four, where a question takes that much longer: each asks a few of them.
+    pub(crate) fn widened(self, distance: Duration) -> Self {
+        let more = distance.saturating_mul(4);
+        let add = |instant, shares: u32| later(instant, more.saturating_mul(shares));
+        Self {
+            linger: add(self.linger, 1),
+            grace: add(self.grace, 1),
+            force: add(self.force, 1),
+            look: add(self.look, 3),
+            release: add(self.release, 4),
+            share: self.share.saturating_add(more),
+        }
     }
 }
 

@@ -82,6 +82,7 @@ async fn daemon(scene: Arc<Scene>) -> Checked {
 }
 
 async fn no_environment(scene: Arc<Scene>) -> Checked {
+    scene.needs_proc().await?;
     leaves(&scene, "environment-cleared", &[], 1, 0).await.map(drop)
 }
 
@@ -111,10 +112,12 @@ async fn undumpable(scene: Arc<Scene>) -> Checked {
 }
 
 async fn dead_leader(scene: Arc<Scene>) -> Checked {
+    scene.needs_proc().await?;
     leaves(&scene, "dead-leader", &[], 1, 0).await.map(drop)
 }
 
 async fn hostile_name(scene: Arc<Scene>) -> Checked {
+    scene.needs_proc().await?;
     let outcome = leaves(&scene, "hostile-name", &[], 2, 0).await?;
     for resource in outcome.left_behind() {
         let name = resource.name.as_deref().unwrap_or_default();

@@ -42,6 +42,7 @@ async fn zombies(scene: Arc<Scene>) -> Checked {
 }
 
 async fn dead_main(scene: Arc<Scene>) -> Checked {
+    scene.needs_proc().await?;
     let task = scene.start_ready("dead-main", &[], 1).await?;
     let state = scene.spawner.task_state(&task).await?;
     require!(state == TaskState::Running, "its other thread lives, and it is said to be {state:?}");

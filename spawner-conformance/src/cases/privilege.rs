@@ -35,6 +35,7 @@ async fn other_user(scene: Arc<Scene>) -> Checked {
 }
 
 async fn set_uid(scene: Arc<Scene>) -> Checked {
+    scene.needs_proc().await?;
     let program = std::env::var_os(host::SET_UID_COPY).unwrap_or_default();
     let task = scene.spawner.spawn_task(&scene.spec("set-uid-child", [program])).await?;
     tokio::select! {
@@ -90,8 +91,13 @@ async fn other_group(scene: Arc<Scene>) -> Checked {
 }
 
 async fn frozen(scene: Arc<Scene>) -> Checked {
+    scene.needs_proc().await?;
     if scene.contained() {
         return Err(NotPassed::Skipped("a container cannot write to its control groups".into()));
+    }
+    if scene.elsewhere() && !host::is_root() {
+        let why = "tasks start elsewhere, and so not below the control group that is delegated to this user";
+        return Err(NotPassed::Skipped(why.into()));
     }
     let mount = host::cgroup2().ok_or("no cgroup v2 is mounted".to_owned())?.mount;
     let spec = scene.spec("frozen", [&mount]);

@@ -74,8 +74,8 @@ fn variables(told: &[u8]) -> BTreeMap<OsString, OsString> {
 
 async fn same_variables(scene: &Scene, mut spec: TaskSpec) -> Checked {
     let mut start: BTreeMap<_, _> = std::env::vars_os().collect();
-    if scene.contained() {
-        // What the image says, with or without inheriting; and the engine names each container after itself.
+    if scene.elsewhere() {
+        // What the place says, with or without inheriting; and an engine names each container after itself.
         start = variables(&told(scene, scene.spec("tells-environment", [""; 0])).await?);
         spec.env.inherit = true;
     }
@@ -134,6 +134,7 @@ fn is_handed_on(fd: i32) -> bool {
 }
 
 async fn signals(scene: Arc<Scene>) -> Checked {
+    scene.needs_proc().await?;
     let told = told(&scene, scene.spec("tells-signals", [""; 0])).await?;
     let told = String::from_utf8_lossy(&told).into_owned();
     let set = |name: &str| {

@@ -120,9 +120,9 @@ impl Account {
         })
     }
 
-    /// What the backend learned at the start that it needs to find the task again.
+    /// What the backend learned at the start that it needs to find the task again; the last word of it.
     pub fn started(&self) -> Option<&serde_json::Value> {
-        self.notes.iter().find_map(|note| match note {
+        self.notes.iter().rev().find_map(|note| match note {
             Note::Started { traces, .. } => Some(traces),
             _ => None,
         })

@@ -152,12 +152,18 @@ impl Journal {
         }
     }
 
-    /// Removes what the process with this pid, which is dead, wrote half. For its helpers.
-    pub fn forget_half_written(&self, writer: u32) -> Result<()> {
-        for path in self.files()?.iter().filter(|path| half_written_by(path) == Some(writer)) {
-            remove(path).map_err(|source| Error::io("remove", path.display().to_string(), source))?;
+    /// Removes what the process with this pid, which is dead, wrote half. For its helpers; what they cannot remove stays
+    /// until the next sweep.
+    pub fn forget_half_written(&self, writer: u32) {
+        let removed = self.files().and_then(|files| {
+            let mut half = files.iter().filter(|path| half_written_by(path) == Some(writer));
+            half.try_for_each(|path| {
+                remove(path).map_err(|source| Error::io("remove", path.display().to_string(), source))
+            })
+        });
+        if let Err(error) = removed {
+            tracing::debug!(%error, "a half-written record stays until the next sweep");
         }
-        Ok(())
     }
 
     /// Removes what lies beside no record any more: half-written ones of dead processes, and output.

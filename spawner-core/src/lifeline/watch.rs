@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -15,6 +16,7 @@ use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
 #[derive(Debug, Default)]
 pub struct Watch {
     pidfd: Option<OwnedFd>,
+    pid: u32,
     dead: bool,
 }
 
@@ -22,11 +24,12 @@ impl Watch {
     /// For a helper, as soon as it runs: watches the process that made `socket`, if that is its parent still.
     pub fn of_harness(socket: BorrowedFd<'_>) -> Self {
         let Some(harness) = maker(socket) else { return Self::default() };
+        let pid = harness.as_raw_nonzero().get().cast_unsigned();
         let pidfd = match pidfd_open(harness, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
-            Err(errno) => return Self { pidfd: None, dead: errno == Errno::SRCH },
+            Err(errno) => return Self { pidfd: None, pid, dead: errno == Errno::SRCH },
         };
-        let mut watch = Self { pidfd: Some(pidfd), dead: false };
+        let mut watch = Self { pidfd: Some(pidfd), pid, dead: false };
         // Its pid is not another's as long as it is the parent; and one that is dead is its own for certain, or
         // another's that got it after the harness's death.
         if !watch.is_dead() && getppid() != Some(harness) {
@@ -42,8 +45,19 @@ impl Watch {
 
     /// Whether the harness is known to be dead.
     pub fn is_dead(&mut self) -> bool {
+        self.dies_within(Duration::ZERO)
+    }
+
+    /// Its pid, where it is known to be dead.
+    pub fn dead(&mut self) -> Option<u32> {
+        self.is_dead().then_some(self.pid)
+    }
+
+    /// The same, once it had this long to die; blocks the thread.
+    pub(super) fn dies_within(&mut self, patience: Duration) -> bool {
         if let Some(pidfd) = &self.pidfd {
-            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let seconds = patience.as_secs().cast_signed();
+            let now = Timespec { tv_sec: seconds, tv_nsec: patience.subsec_nanos().into() };
             // Where it cannot be asked it is asked again, the next time that the helper wakes up.
             let readable = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&now));
             self.dead = readable.is_ok_and(|ready| ready > 0);

@@ -8,14 +8,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use spawner_core::Result;
 use spawner_core::journal::{Claim, Page};
+use spawner_core::lifeline::Told;
+use spawner_core::{Journal, Result};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
-use super::helper::Told;
-use super::words::Charge;
-use super::{program, strike};
+use super::{Charge, program, strike};
 use crate::config::PodmanConfig;
 use crate::engine::{Engine, Removal, Seen};
 use crate::local::Local;
@@ -51,18 +50,22 @@ enum Found {
 }
 
 /// Ends everything that the harness had.
-pub(super) async fn all(told: Told) {
+pub(super) async fn all(told: Told<PodmanConfig, Charge>) {
+    let config = told.settings.unwrap_or_default();
+    if let Some(pid) = told.dead {
+        config.state_dir.as_ref().map_or_else(Journal::locate, Journal::at).forget_half_written(pid);
+    }
     let marks = strike::strike_marked(&told.charges);
     if let Err(error) = marks {
         tracing::debug!(%error, "what bears marks cannot be looked for");
     }
     let (turns, until) = (Semaphore::new(AT_ONCE), Instant::now() + PATIENCE);
-    join_all(told.charges.values().map(|charge| one(charge, &told, &turns, until))).await;
+    join_all(told.charges.values().map(|charge| one(charge, &config, &turns, until))).await;
     end_engines_of_the_dead();
 }
 
 /// Ends one container, and closes its record where nothing of it is left.
-async fn one(charge: &Charge, told: &Told, turns: &Semaphore, until: Instant) {
+async fn one(charge: &Charge, config: &PodmanConfig, turns: &Semaphore, until: Instant) {
     let local = charge.traces.as_ref().and_then(Local::recall);
     strike(local.as_ref());
     let page = charge.page.as_ref().map(Page::at);
@@ -72,7 +75,7 @@ async fn one(charge: &Charge, told: &Told, turns: &Semaphore, until: Instant) {
     loop {
         let found = {
             let Ok(_turn) = turns.acquire().await else { return };
-            attempt(charge, told, &mut volumes).await
+            attempt(charge, config, &mut volumes).await
         };
         let there_was_one = charge.traces.is_some() || found == Found::Removed;
         let none_is = found != Found::Unknown;
@@ -117,15 +120,15 @@ fn close(page: Option<&Page>) {
 }
 
 /// Has the container removed, by whoever can.
-async fn attempt(charge: &Charge, told: &Told, volumes: &mut BTreeSet<String>) -> Found {
-    if let Ok(found) = by_engine(charge, &told.config, volumes).await {
+async fn attempt(charge: &Charge, config: &PodmanConfig, volumes: &mut BTreeSet<String>) -> Found {
+    if let Ok(found) = by_engine(charge, config, volumes).await {
         return found;
     }
     if charge.endpoint.private {
         // It does not answer; while it is stopped it may hold what the program needs.
         end_engines_of_the_dead();
     }
-    if program::remove(&told.config.program, charge).await { Found::Removed } else { Found::Unknown }
+    if program::remove(&config.program, charge).await { Found::Removed } else { Found::Unknown }
 }
 
 /// An error where the engine does not answer, or cannot remove it. `volumes` are those that were made for it, as far as

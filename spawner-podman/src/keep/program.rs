@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::words::Charge;
+use super::Charge;
 
 /// How long it may take. It waits for locks that a stopped engine may hold.
 const PATIENCE: Duration = Duration::from_millis(3500);

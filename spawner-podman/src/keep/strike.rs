@@ -7,7 +7,7 @@ use std::io;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use spawner_core::TaskId;
 
-use super::words::Charge;
+use super::Charge;
 
 /// The variable that is in the environment of every container's first process, and of what inherited it.
 const MARK: &str = "SPAWNER_TASK_ID=";

@@ -42,6 +42,7 @@ pub(crate) async fn unrecorded(
             mechanisms: vec![Mechanism::ContainerEngine],
             lifetime: Lifetime::Harness,
             name: None,
+            host: None,
             logs: Logs::default(),
         };
         (record, Traces { id: container.id, ..Traces::of(container.name, engine.endpoint().clone()) })

@@ -108,22 +108,26 @@ impl Birth {
         let traces = traces.map_err(|error| {
             Error::new(ErrorKind::InvalidSpec, "put on record", "the task").because(error)
         })?;
+        // Known to the helper before it is on record: else a death between the two would leave the record to a sweep.
+        shared.keep.about_to_create(Charge {
+            task: record.id,
+            name: wish.name.clone(),
+            endpoint: engine.endpoint().clone(),
+            page: shared.journal.page(record.id).ok().map(|page| page.path().to_owned()),
+            detached,
+            traces: None,
+        })?;
         // Tasks run without a record where none can be written, for which the journal warns once; but for detached
         // ones, which nobody would find again.
         let page = match shared.journal.open(crate::KIND, &record, traces) {
             Ok(page) => Some(page),
-            Err(error) if detached => return Err(error),
+            Err(error) if detached => {
+                shared.keep.forget(record.id);
+                return Err(error);
+            }
             Err(_) => None,
         };
-        let charge = Charge {
-            task: record.id,
-            name: wish.name.clone(),
-            endpoint: engine.endpoint().clone(),
-            page: page.as_ref().map(|page| page.path().to_owned()),
-            detached,
-            traces: None,
-        };
-        let birth = Self {
+        Ok(Arc::new(Self {
             shared: Arc::clone(shared),
             engine,
             record,
@@ -132,12 +136,7 @@ impl Birth {
             making: tokio::sync::Mutex::default(),
             made: Mutex::default(),
             wish,
-        };
-        if let Err(error) = shared.keep.about_to_create(charge) {
-            birth.discard();
-            return Err(error);
-        }
-        Ok(Arc::new(birth))
+        }))
     }
 
     async fn give(&self, opened: Opened) -> Result<Task> {

@@ -91,6 +91,7 @@ impl Trial {
             mechanisms: vec![Mechanism::ContainerEngine],
             lifetime: Lifetime::Harness,
             name: None,
+            host: None,
             logs: Logs::default(),
         };
         let live = Live::new(record.clone(), Duration::ZERO, config, (traces, local, Some(engine)), None);

@@ -62,6 +62,7 @@ impl ProcessSpawner {
                     mechanisms: vec![spawner_core::Mechanism::CgroupV2],
                     lifetime: spawner_core::Lifetime::Harness,
                     name: None,
+                    host: None,
                     logs: spawner_core::Logs::default(),
                 };
                 let parent = Some(abandoned.parent.clone());

@@ -15,8 +15,8 @@ pub(super) fn close(folder: &Path, harness: Option<Pid>) {
     let own = ProcessIdentity::own();
     let journal = Journal::at(folder);
     let harness = harness.map(|pid| pid.as_raw_nonzero().get().cast_unsigned());
-    if let Some(Err(error)) = harness.map(|pid| journal.forget_half_written(pid)) {
-        tracing::debug!(%error, "a half-written record stays until the next sweep");
+    if let Some(pid) = harness {
+        journal.forget_half_written(pid);
     }
     let Ok(found) = journal.read() else { return };
     for found in found {

@@ -1,11 +1,10 @@
-//! What a harness tells its helper: lines of JSON. The helper says nothing.
+//! What the helper is told of one container.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use spawner_core::TaskId;
 
-use crate::config::PodmanConfig;
 use crate::engine::Endpoint;
 use crate::local::Traces;
 
@@ -31,17 +30,4 @@ impl Charge {
     pub(super) fn id(&self) -> Option<&str> {
         self.traces.as_ref().map(|traces| traces.id.as_str()).filter(|id| !id.is_empty())
     }
-}
-
-/// One line.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) enum Word {
-    /// What comes first: how engines are reached, and which program removes containers where none answers.
-    Config(Box<PodmanConfig>),
-    /// A container is about to be created, or is there already.
-    Keep(Box<Charge>),
-    /// It was started, or more is known about it.
-    Started(TaskId, Box<Traces>),
-    /// It is another's business from now on: it was removed, or may outlive the harness.
-    Forget(TaskId),
 }

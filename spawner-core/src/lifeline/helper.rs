@@ -1,27 +1,29 @@
 //! The helper: listens, and does its work when its harness is dead.
 
-use std::collections::BTreeMap;
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
-use spawner_core::TaskId;
-use spawner_core::lifeline::Watch;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::de::DeserializeOwned;
 use tokio::io::unix::AsyncFd;
 
-use super::words::{Charge, Word};
-use super::{cleanup, process};
-use crate::config::PodmanConfig;
+use super::keep::{Told, Word};
+use super::{Watch, process};
 
-/// What it was told.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    pub(super) config: PodmanConfig,
-    pub(super) charges: BTreeMap<TaskId, Charge>,
-}
+/// How long a process may take to be dead once its files are closed.
+const DYING: Duration = Duration::from_millis(200);
 
-/// Runs in a process that was executed for it.
-pub(super) fn main(socket: OwnedFd) -> ! {
-    let done = process::settle(socket).and_then(|socket| {
+/// Runs in a process that was executed to be a helper: goes by `name`, listens for as long as the harness lives, then
+/// does `work` with what it was told, and ends.
+pub fn serve<S, C, F>(name: &CStr, socket: OwnedFd, work: impl FnOnce(Told<S, C>) -> F) -> !
+where
+    S: DeserializeOwned,
+    C: DeserializeOwned,
+    F: Future<Output = ()>,
+{
+    let done = process::settle(name, socket).and_then(|socket| {
         let harness = Watch::of_harness(socket.as_fd());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -29,7 +31,7 @@ pub(super) fn main(socket: OwnedFd) -> ! {
             // Kept until the end: a harness that told us to leave waits until it is closed.
             let socket = process::readable(socket)?;
             let told = listen(&socket, harness).await?;
-            cleanup::all(told).await;
+            work(told).await;
             Ok(())
         })
     });
@@ -37,16 +39,21 @@ pub(super) fn main(socket: OwnedFd) -> ! {
 }
 
 /// Listens for as long as the harness lives.
-async fn listen(socket: &AsyncFd<OwnedFd>, mut harness: Watch) -> io::Result<Told> {
+async fn listen<S: DeserializeOwned, C: DeserializeOwned>(
+    socket: &AsyncFd<OwnedFd>,
+    mut harness: Watch,
+) -> io::Result<Told<S, C>> {
     let death = match harness.fd() {
         Some(fd) => Some(process::readable(fd.try_clone_to_owned()?)?),
         None => None,
     };
-    let (mut told, mut heard) = (Told::default(), Vec::new());
+    let (mut told, mut heard) = (Told::nothing(), Vec::new());
     loop {
         if hear(socket.get_ref().as_fd(), &mut heard, &mut told)? || harness.is_dead() {
             // What it wrote before it died is there to be read.
             hear(socket.get_ref().as_fd(), &mut heard, &mut told)?;
+            harness.dies_within(if is_closed(socket.get_ref()) { DYING } else { Duration::ZERO });
+            told.dead = harness.dead();
             return Ok(told);
         }
         tokio::select! {
@@ -54,6 +61,13 @@ async fn listen(socket: &AsyncFd<OwnedFd>, mut harness: Watch) -> io::Result<Tol
             ready = died(death.as_ref()) => ready?,
         }
     }
+}
+
+/// Whether nobody has the other end any more; of a harness that only told us to leave, one direction is closed.
+fn is_closed(socket: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(socket, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().contains(PollFlags::HUP)
 }
 
 async fn died(death: Option<&AsyncFd<OwnedFd>>) -> io::Result<()> {
@@ -64,7 +78,11 @@ async fn died(death: Option<&AsyncFd<OwnedFd>>) -> io::Result<()> {
 }
 
 /// Reads all there is. Says whether nothing more will come.
-fn hear(socket: BorrowedFd<'_>, heard: &mut Vec<u8>, told: &mut Told) -> io::Result<bool> {
+fn hear<S: DeserializeOwned, C: DeserializeOwned>(
+    socket: BorrowedFd<'_>,
+    heard: &mut Vec<u8>,
+    told: &mut Told<S, C>,
+) -> io::Result<bool> {
     let mut buffer = [0; 8192];
     let ended = loop {
         match rustix::io::read(socket, &mut buffer) {
@@ -78,22 +96,7 @@ fn hear(socket: BorrowedFd<'_>, heard: &mut Vec<u8>, told: &mut Told) -> io::Res
     };
     while let Some(end) = heard.iter().position(|&byte| byte == b'\n') {
         let line: Vec<u8> = heard.drain(..=end).collect();
-        told.note(serde_json::from_slice(&line)?);
+        told.note(serde_json::from_slice::<Word<S, C>>(&line)?);
     }
     Ok(ended)
-}
-
-impl Told {
-    fn note(&mut self, word: Word) {
-        match word {
-            Word::Config(config) => self.config = *config,
-            Word::Keep(charge) => drop(self.charges.insert(charge.task, *charge)),
-            Word::Started(task, traces) => {
-                if let Some(charge) = self.charges.get_mut(&task) {
-                    charge.traces = Some(*traces);
-                }
-            }
-            Word::Forget(task) => drop(self.charges.remove(&task)),
-        }
-    }
 }

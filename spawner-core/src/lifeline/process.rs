@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)] // close_range(2), dup2(2), signal(2), and waiting for descriptors in an event loop.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
@@ -16,7 +17,7 @@ const DEAF_TO: [libc::c_int; 6] =
 
 /// Leaves the harness's session, lets go of everything that it may have inherited, and moves the socket away from
 /// standard input.
-pub(super) fn settle(socket: OwnedFd) -> io::Result<OwnedFd> {
+pub(super) fn settle(name: &CStr, socket: OwnedFd) -> io::Result<OwnedFd> {
     if rustix::process::setsid().is_err() {
         rustix::process::setpgid(None, None)?;
     }
@@ -40,7 +41,7 @@ pub(super) fn settle(socket: OwnedFd) -> io::Result<OwnedFd> {
         // It took the place of a stream, and is it now.
         std::mem::forget(null);
     }
-    rustix::thread::set_name(c"spawner-keep")?;
+    rustix::thread::set_name(name)?;
     Ok(own)
 }
 

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendFlags, Shutdown, send, shutdown};
-use spawner_core::lifeline::{self, Lifeline};
-use spawner_core::{Error, ErrorKind, Result, TaskId};
+use serde::Serialize;
 use tokio::sync::watch;
 
-use super::words::{Charge, Word};
-use super::{ROLE, executable};
-use crate::config::PodmanConfig;
+use super::keep::{Role, Word};
+use super::{Lifeline, is_in_executable};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::TaskId;
 
 /// How long the helper may leave its socket full before it counts as stuck, and is replaced.
 const DEAF: Duration = Duration::from_millis(300);
@@ -24,24 +24,26 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_se
 
 /// What the harness remembers for its helper.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct State<S, C> {
     /// The process that it is about: a fork of the harness has no helper.
     owner: u32,
-    config: PodmanConfig,
+    role: Role,
+    settings: S,
     lifeline: Option<Lifeline>,
     /// Whether the thread runs.
     watched: bool,
     closed: bool,
-    pub(super) charges: BTreeMap<TaskId, Charge>,
+    pub(super) charges: BTreeMap<TaskId, C>,
     left: watch::Sender<bool>,
 }
 
-impl State {
-    pub(super) fn new(config: &PodmanConfig) -> (Self, watch::Receiver<bool>) {
+impl<S: Clone + Serialize, C: Clone + Serialize> State<S, C> {
+    pub(super) fn new(role: Role, settings: S) -> (Self, watch::Receiver<bool>) {
         let (left, receiver) = watch::channel(true);
         let state = Self {
             owner: std::process::id(),
-            config: config.clone(),
+            role,
+            settings,
             lifeline: None,
             watched: false,
             closed: false,
@@ -56,13 +58,13 @@ impl State {
     }
 
     /// Says something to the helper. One that does not listen is killed; the next one is told everything.
-    pub(super) fn tell(&mut self, word: &Word) {
+    pub(super) fn tell(&mut self, word: &Word<S, C>) {
         if self.owner != std::process::id() {
             return;
         }
         let Some(lifeline) = &mut self.lifeline else { return };
         if let Err(error) = say(&lifeline.socket, word) {
-            tracing::debug!(%error, "the helper that ends containers does not listen");
+            tracing::debug!(%error, "the helper that cleans up does not listen");
             if let Err(error) = lifeline.helper.kill() {
                 tracing::warn!(%error, "a stuck helper stays");
             }
@@ -77,22 +79,22 @@ impl State {
         let Some(lifeline) = &mut self.lifeline else { return };
         // A stopped one would not hear it.
         if let Err(error) = lifeline.helper.resume() {
-            tracing::debug!(%error, "the helper that ends containers may stay stopped");
+            tracing::debug!(%error, "the helper that cleans up may stay stopped");
         }
         // The thread has a copy of the socket, so that closing this one would tell nobody.
         if let Err(errno) = shutdown(&lifeline.socket, Shutdown::Write) {
-            tracing::debug!(%errno, "the helper that ends containers is dead");
+            tracing::debug!(%errno, "the helper that cleans up is dead");
         }
     }
 
     /// Starts a helper and tells it everything; returns a copy of its socket.
     fn begin(&mut self) -> Result<OwnedFd> {
-        let lifeline = lifeline::start(ROLE, None)?;
-        let failed = |source| Error::io("talk to", "the helper that ends containers", source);
+        let lifeline = super::start(self.role.name, None)?;
+        let failed = |source| Error::io("talk to the helper of role", self.role.name, source);
         let copy = lifeline.socket.try_clone().map_err(failed)?;
-        let all = [Word::Config(Box::new(self.config.clone()))]
+        let all = [Word::Settings(self.settings.clone())]
             .into_iter()
-            .chain(self.charges.values().cloned().map(Box::new).map(Word::Keep));
+            .chain(self.charges.iter().map(|(&task, charge)| Word::Keep(task, charge.clone())));
         let told = all.into_iter().try_for_each(|word| say(&lifeline.socket, &word));
         self.lifeline = Some(lifeline);
         told.map_err(failed)?;
@@ -103,22 +105,26 @@ impl State {
     fn end(&mut self) {
         let Some(Lifeline { socket, mut helper }) = self.lifeline.take() else { return };
         if let Err(error) = helper.kill().and_then(|()| helper.wait(DEAF)) {
-            tracing::warn!(%error, "the helper that ends containers stays a zombie");
+            tracing::warn!(%error, "the helper that cleans up stays a zombie");
         }
         drop(socket);
     }
 }
 
-fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
+fn lock<S, C>(state: &Mutex<State<S, C>>) -> std::sync::MutexGuard<'_, State<S, C>> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Starts the thread, which starts the helper; returns once the helper runs.
-pub(super) fn start(state: &Arc<Mutex<State>>) -> Result<()> {
-    let failed = |kind, why: &'static str| {
-        Err(Error::new(kind, "start", "the helper that ends containers").because(why))
-    };
-    if !executable::has_the_hook() {
+pub(super) fn start<S, C>(state: &Arc<Mutex<State<S, C>>>) -> Result<()>
+where
+    S: Clone + Serialize + Send + 'static,
+    C: Clone + Serialize + Send + 'static,
+{
+    let role = lock(state).role;
+    let failed =
+        |kind, why: &'static str| Err(Error::new(kind, "start the helper of role", role.name).because(why));
+    if !is_in_executable(role.hook) {
         return failed(
             ErrorKind::Unavailable,
             "this code is no part of the executable, but of a library that it has loaded",
@@ -128,7 +134,7 @@ pub(super) fn start(state: &Arc<Mutex<State>>) -> Result<()> {
         let mut state = lock(state);
         if state.owner != std::process::id() {
             // What is on record there is the forking process's.
-            *state = State::new(&state.config.clone()).0;
+            *state = State::new(role, state.settings.clone()).0;
         }
         if state.closed {
             return failed(ErrorKind::Unavailable, "the spawner was shut down");
@@ -139,7 +145,7 @@ pub(super) fn start(state: &Arc<Mutex<State>>) -> Result<()> {
     }
     let (started, outcome) = mpsc::channel();
     let own = Arc::clone(state);
-    let thread = std::thread::Builder::new().name("spawner-keep".into()).spawn(move || run(&own, &started));
+    let thread = std::thread::Builder::new().name(role.thread.into()).spawn(move || run(&own, &started));
     let begun = match thread {
         Ok(_) => outcome.recv().unwrap_or_else(|_| failed(ErrorKind::Lost, "its thread has panicked")),
         Err(source) => Err(Error::io("start", "the thread that watches the helper", source)),
@@ -150,7 +156,11 @@ pub(super) fn start(state: &Arc<Mutex<State>>) -> Result<()> {
     begun
 }
 
-fn run(state: &Mutex<State>, started: &mpsc::Sender<Result<()>>) {
+fn run<S, C>(state: &Mutex<State<S, C>>, started: &mpsc::Sender<Result<()>>)
+where
+    S: Clone + Serialize,
+    C: Clone + Serialize,
+{
     let begun = lock(state).begin();
     let mut socket = match begun {
         Ok(socket) => socket,
@@ -176,7 +186,7 @@ fn run(state: &Mutex<State>, started: &mpsc::Sender<Result<()>>) {
                 lock(state).left.send_replace(true);
                 return;
             }
-            tracing::warn!("the helper that ends containers was killed; another one is started");
+            tracing::warn!("the helper that cleans up after this process was killed; another one is started");
             // One that lived for a while was killed by somebody, not by what it was told.
             pause = if since.elapsed() > PAUSE.1 { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
             std::thread::sleep(pause);
@@ -187,7 +197,7 @@ fn run(state: &Mutex<State>, started: &mpsc::Sender<Result<()>>) {
             match state.begin() {
                 Ok(socket) => break socket,
                 Err(error) => {
-                    tracing::warn!(%error, "containers would outlive this process");
+                    tracing::warn!(%error, "tasks would outlive this process, or their records");
                     state.end();
                 }
             }
@@ -209,7 +219,7 @@ fn until_hung_up(socket: &OwnedFd) {
 }
 
 /// Writes one line, for as long as the other end may be deaf.
-fn say(socket: &OwnedFd, word: &Word) -> io::Result<()> {
+fn say(socket: &OwnedFd, word: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_vec(word)?;
     line.push(b'\n');
     let (deadline, mut left) = (Instant::now() + DEAF, line.as_slice());
