@@ -48,12 +48,21 @@ while read -r program package; do
     command -v "$program" >/dev/null || [[ -x /usr/sbin/$program ]] || missing+=("$package")
 done <<'END'
 bwrap bubblewrap
+busybox busybox-static
 cc gcc
 findmnt util-linux
+fish fish
+ip iproute2
+iptables iptables
+perl perl
 ps procps
+python3 python3
 setpriv util-linux
 shellcheck shellcheck
+ssh openssh-client
+sshd openssh-server
 stress-ng stress-ng
+tcsh tcsh
 tmux tmux
 unshare util-linux
 END
@@ -76,6 +85,12 @@ for component in fmt clippy; do
     say "installing the component $component"
     rustup component add "${component/fmt/rustfmt}" >"$logs/rustup.log" 2>&1 || tail -n 3 "$logs/rustup.log"
 done
+
+# The ordinary account of the tests. A locked one, as useradd makes it, is refused by an sshd without PAM.
+account_there() {
+    id "$ACCOUNT" >/dev/null 2>&1 || /usr/sbin/useradd --create-home --shell /bin/sh "$ACCOUNT" || return 1
+    [[ $(getent shadow "$ACCOUNT") != "$ACCOUNT:!"* ]] || /usr/sbin/usermod --password '*' "$ACCOUNT"
+}
 
 # ---- Engines of their own for the containers -----------------------------------------------------------------
 
@@ -115,14 +130,24 @@ for crate in spawner-*/; do
 done
 step tidiness 300 scripts/tidy.sh
 if command -v shellcheck >/dev/null; then
-    step shellcheck 120 shellcheck --external-sources scripts/*.sh .ci/run
+    step shellcheck 120 shellcheck --external-sources scripts/*.sh .ci/run spawner-remote/src/far/*.sh
 else
     skip shellcheck "it is not installed"
 fi
 
 # ---- Unit, documentation and integration tests ---------------------------------------------------------------
 
-step tests 2700 cargo test --workspace --all-features --no-fail-fast
+# Tests of other machines bring up an sshd of their own for each, with sessions of root and of an ordinary account.
+apart=()
+if ! $root; then
+    apart=(--exclude spawner-remote)
+    skip "tests with sshd" "they need root, for sessions of other accounts"
+elif ! account_there; then
+    apart=(--exclude spawner-remote)
+    skip "tests with sshd" "the account $ACCOUNT cannot be made"
+fi
+step tests 3600 cargo test --workspace "${apart[@]}" --all-features --no-fail-fast
+((${#apart[@]} == 0)) || step tests-without-sshd 600 cargo test --package spawner-remote --lib
 $quick || step benchmarks-compile 1800 cargo bench --workspace --bench '*' --no-run
 
 # ---- The program ---------------------------------------------------------------------------------------------
@@ -218,10 +243,6 @@ containers() {
     shift 2
     mapfile -t settings < <(sed -n "s/^export //p" "$folder.env")
     step "conformance of podman as $who" 900 "$@" env "${settings[@]}" "$program" conformance --config "$boxes"
-}
-
-account_there() {
-    id "$ACCOUNT" >/dev/null 2>&1 || /usr/sbin/useradd --create-home --shell /bin/sh "$ACCOUNT"
 }
 
 as_both() {

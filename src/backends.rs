@@ -1,6 +1,6 @@
 //! The one list of backends, and how one is had by name.
 #![cfg_attr(
-    not(any(feature = "process", feature = "podman")),
+    not(any(feature = "process", feature = "podman", feature = "remote")),
     allow(
         unreachable_code,
         unused_variables,
@@ -119,6 +119,7 @@ macro_rules! backends {
 backends! {
     #[cfg(feature = "process")] Process, "process", spawner_process, ProcessSpawner, ProcessConfig;
     #[cfg(feature = "podman")] Podman, "podman", spawner_podman, PodmanSpawner, PodmanConfig;
+    #[cfg(feature = "remote")] Remote, "remote", spawner_remote, RemoteSpawner, RemoteConfig;
 }
 
 /// What one mechanism of one kind of backend promises, on a host that gives it all it needs.

@@ -4,6 +4,9 @@
 mod cli;
 
 fn main() -> std::process::ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|command| command == cli::FAR) {
+        return cli::serve_the_far_end();
+    }
     spawner_conformance::serve_if_asked(cli::conformance::make);
     if std::env::args_os().nth(1).is_some_and(|command| command == "run") {
         // SAFETY: this is the top of `main`, and nothing before it has started a thread.

@@ -7,6 +7,7 @@ mod completions;
 pub(crate) mod conformance;
 mod doctor;
 mod failure;
+mod far;
 mod log;
 mod out;
 mod prepare;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use self::args::{Arguments, Command};
+pub(crate) use self::far::{FAR, serve_the_far_end};
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {

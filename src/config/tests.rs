@@ -33,7 +33,7 @@ fn a_mistake_is_told_with_file_line_name_and_what_would_be_right() {
         ),
         (
             "[backend.x]\nkind = \"vm\"",
-            "c.toml:2: unknown kind of backend `vm` (there are `process`, `podman`)",
+            "c.toml:2: unknown kind of backend `vm` (there are `process`, `podman`, `remote`)",
         ),
         ("\n[backend.x]\n", "c.toml:2: the backend `x` has no `kind` (add `kind = \"process\"`)"),
         (

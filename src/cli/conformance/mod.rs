@@ -81,7 +81,7 @@ pub(crate) fn run(options: ConformanceOptions) -> Result<u8, Failure> {
 fn engine(settings: &Settings) -> Option<&str> {
     match settings {
         Settings::Podman(config) => config.socket.as_deref(),
-        Settings::Process(_) => None,
+        Settings::Process(_) | Settings::Remote(_) => None,
     }
 }
 

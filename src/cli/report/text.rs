@@ -11,7 +11,9 @@ use crate::cli::command;
 pub(super) fn render(report: &Report) -> String {
     let mut text = String::new();
     line(&mut text, "task", &command::shown(&report.task.argv));
-    line(&mut text, "id", &format!("{} on backend `{}`", report.task.id, report.task.backend));
+    let place =
+        report.task.host.as_ref().map(|host| format!(", at {}", host.escape_debug())).unwrap_or_default();
+    line(&mut text, "id", &format!("{} on backend `{}`{place}", report.task.id, report.task.backend));
     line(&mut text, "exit", &exit(&report.exit));
     cleanup(&mut text, &report.cleanup);
     text

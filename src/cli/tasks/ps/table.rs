@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
-use spawner::Leftover;
 use spawner::journal::Whose;
+use spawner::{Leftover, TaskRecord};
 
 use super::document::{Document, Entry, Group};
 use crate::cli::command;
@@ -72,9 +72,18 @@ fn cells(task: &Entry, now: Timestamp) -> [String; 7] {
         task.state.name().to_owned(),
         or_dash(task.created.parse().ok().map(|created| age(created, now))),
         or_dash(leader.map(|leader| leader.pid.to_string())),
-        record.backend.escape_debug().to_string(),
+        place(record),
         command::shown(&argv),
     ]
+}
+
+/// Its backend, and the host where that goes to other ones.
+fn place(record: &TaskRecord) -> String {
+    let backend = record.backend.escape_debug();
+    match &record.host {
+        Some(host) => format!("{backend} ({})", host.escape_debug()),
+        None => backend.to_string(),
+    }
 }
 
 /// How long ago it was, in the largest unit that is still telling.

@@ -1,0 +1,171 @@
+//! A task on another machine: spawn, wait and verified destroy of `/bin/true` over a warm connection, beside two of
+//! `ssh -S mux HOST /bin/true` in a row, over a warm connection of their own to the same server.
+//!
+//! Brings up an sshd of its own on the loopback, for the account that runs this.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use spawner::{Input, Output, Spawner as _, TaskSpec, Teardown};
+use spawner_remote::{RemoteConfig, RemoteSpawner};
+
+/// How many turns the medians are of; each runs both, so that whatever else the machine does hits both alike.
+const TURNS: usize = 100;
+
+fn main() {
+    let turns = std::env::var("TURNS").ok().and_then(|turns| turns.parse().ok()).unwrap_or(TURNS);
+    let Some(server) = Server::start() else {
+        println!("skipped: sshd, ssh and ssh-keygen are needed: apt-get install openssh-server");
+        return;
+    };
+    let mux = server.mux();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let config = RemoteConfig {
+        port: Some(server.port),
+        identity_file: Some(server.at("user")),
+        known_hosts_file: Some(server.at("known")),
+        state_dir: Some(server.at("state")),
+        ..RemoteConfig::at("127.0.0.1")
+    };
+    let spawner = RemoteSpawner::named("bench", config).expect("a spawner");
+    // As the peer: both outputs carried, no input.
+    let spec =
+        TaskSpec::new(["/bin/true"]).stdin(Input::Null).stdout(Output::Inherit).stderr(Output::Inherit);
+    let ours = async || {
+        let task = spawner.spawn_task(&spec).await.expect("a started task");
+        let started = Instant::now();
+        assert!(spawner.wait_task(&task).await.expect("an exit").success());
+        let ended = Instant::now();
+        let outcome = spawner.destroy_task(&task, &Teardown::default()).await;
+        assert!(outcome.is_clean(), "{outcome}");
+        (started, ended, format!("{:?}", outcome.mechanisms()))
+    };
+    let (mut totals, mut peers) = (Vec::new(), Vec::new());
+    let mut parts = [Duration::ZERO; 3];
+    let mut mechanism = String::new();
+    // The first of each finds cold caches, and makes the connection.
+    for turn in 0..=turns {
+        let began = Instant::now();
+        let (started, ended, by) = runtime.block_on(ours());
+        let done = Instant::now();
+        mux.run();
+        mux.run();
+        let peer = done.elapsed();
+        mechanism = by;
+        if turn == 0 {
+            continue;
+        }
+        totals.push(done - began);
+        peers.push(peer);
+        for (part, took) in parts.iter_mut().zip([started - began, ended - started, done - ended]) {
+            *part += took;
+        }
+    }
+    totals.sort();
+    peers.sort();
+    let (own, peer) = (totals[turns / 2], peers[turns / 2]);
+    let [start, wait, destroy] = parts.map(|part| part / u32::try_from(turns).expect("a small number"));
+    println!(
+        "ratio spawn, wait and destroy {mechanism} ÷ ssh -S mux twice: {:.2} ({own:.1?} ÷ {peer:.1?}, medians of {turns} \
+         turns; ours in the mean: start {start:.1?}, wait {wait:.1?}, destroy {destroy:.1?})",
+        own.as_secs_f64() / peer.as_secs_f64()
+    );
+    runtime.block_on(spawner.shutdown()).expect("a clean end");
+}
+
+/// An sshd that ends with this.
+struct Server {
+    folder: tempfile::TempDir,
+    port: u16,
+    listener: Child,
+}
+
+impl Server {
+    fn start() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        for key in ["host", "user"] {
+            let made =
+                Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &at(key)]).status();
+            made.ok().filter(std::process::ExitStatus::success)?;
+        }
+        let port = TcpListener::bind(("127.0.0.1", 0)).ok()?.local_addr().ok()?.port();
+        let key = std::fs::read_to_string(at("host.pub")).ok()?;
+        std::fs::write(at("known"), format!("[127.0.0.1]:{port} {key}")).ok()?;
+        let config = format!(
+            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\n\
+             PidFile none\nPermitRootLogin yes\nMaxSessions 20\n",
+            at("host"),
+            at("user.pub"),
+        );
+        std::fs::write(at("config"), config).ok()?;
+        // Its own folder for what it separates off; made by whoever may.
+        std::fs::create_dir_all("/run/sshd")
+            .or_else(|error| if Path::new("/run/sshd").exists() { Ok(()) } else { Err(error) })
+            .ok()?;
+        let listener = Command::new("/usr/sbin/sshd")
+            .args(["-D", "-E", &at("log"), "-f", &at("config")])
+            .stdin(Stdio::null())
+            .spawn()
+            .ok()?;
+        let server = Self { folder, port, listener };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "sshd does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Some(server)
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn ssh(&self) -> Command {
+        let mut command = Command::new("ssh");
+        command
+            .args(["-F", "none", "-o", "BatchMode=yes", "-p", &self.port.to_string(), "-i"])
+            .arg(self.at("user"));
+        command.arg("-o").arg(format!("UserKnownHostsFile={}", self.at("known").display()));
+        command.arg("-S").arg(self.at("mux"));
+        command
+    }
+
+    fn mux(&self) -> Mux<'_> {
+        let master = self.ssh().args(["-M", "-N", "127.0.0.1"]).stdin(Stdio::null()).spawn().expect("ssh");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !self.at("mux").exists() {
+            assert!(Instant::now() < deadline, "ssh does not connect");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Mux { server: self, master }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.listener.kill().and_then(|()| self.listener.wait()).expect("the end of sshd");
+    }
+}
+
+/// The peer's connection.
+struct Mux<'a> {
+    server: &'a Server,
+    master: Child,
+}
+
+impl Mux<'_> {
+    fn run(&self) {
+        let status =
+            self.server.ssh().args(["127.0.0.1", "/bin/true"]).stdin(Stdio::null()).status().expect("ssh");
+        assert!(status.success());
+    }
+}
+
+impl Drop for Mux<'_> {
+    fn drop(&mut self) {
+        self.master.kill().and_then(|()| self.master.wait()).expect("the end of ssh");
+    }
+}

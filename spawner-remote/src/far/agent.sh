@@ -1,0 +1,283 @@
+# shellcheck shell=sh disable=SC2034,SC2154 # The parts are read together.
+# The agent of one connection: carries words between the harness and the guardians, holds the lease, looks when it is
+# asked to. It starts no task. Set before this:
+#   _nonce    what the harness knows this connection by
+#   _beat     how long one beat of the lease is, for sleep(1); after _beats of them without a word it is over
+#   _lease    how many whole seconds make as much, for a sleep(1) that knows no fractions
+#   _folder   where files may be made; empty to choose one
+#   _shell    the words of the shell in use
+
+# Descriptors: 7 the pipe of the lease, 8 takes what is said, 9 is what every guardian hangs on. What is started
+# here must not hold 9: only this process's life counts. So all of that is started `apart`.
+
+say() {
+    printf '%s\n' "$*" >&8
+}
+
+# Where files may be made, and last beyond this connection.
+choose_folder() {
+    for _dir in "${HOME-}/.local/state" "${HOME-}" /var/tmp /tmp /dev/shm "${XDG_RUNTIME_DIR-}"; do
+        case $_dir in '' | [!/]* | *[!A-Za-z0-9/._-]*) continue ;; esac
+        if [ ! -d "$_dir" ] || [ ! -w "$_dir" ]; then continue; fi
+        _try=$_dir/spawner-$_uid
+        [ -d "$_try" ] || apart mkdir -m 700 "$_try" 2>/dev/null
+        # Another's folder of that name, or a link to one, is not ours to use.
+        if [ -d "$_try" ] && [ ! -L "$_try" ] && [ -O "$_try" ] && [ -w "$_try" ]; then
+            _folder=$_try
+            return 0
+        fi
+    done
+    return 1
+}
+
+# The pipes: for what is said, for the guardians to hang on, for the lease.
+open_pipes() {
+    own_pipe "$_nonce.say" || return 1
+    # shellcheck disable=SC2094 # It is a pipe.
+    exec 8>"$_pipe" 6<"$_pipe" 7<&-
+    case $_pipe in /proc/*) _reply=/proc/$$/fd/8 ;; *) _reply=$_pipe ;; esac
+    cat <&6 8>&- &
+    exec 6<&- >/dev/null
+    own_pipe "$_nonce.life" || return 1
+    exec 9>"$_pipe" 7<&-
+    case $_pipe in /proc/*) _life=/proc/$$/fd/9 ;; *) _life=$_pipe ;; esac
+    own_pipe "$_nonce.lease"
+}
+
+# Counts the beats without a word from the harness. When there were too many, the agent dies, and every guardian
+# notices. It may be stopped, so it is not asked.
+hold_lease() {
+    exec 8>&- 9>&- </dev/null
+    trap 'kill "$_nap"; exit' TERM
+    case $_beat in *.*) sleep 0.001 || _beat=1 _beats=$_lease ;; esac
+    _missed=0
+    while [ "$_missed" -lt "$_beats" ]; do
+        sleep "$_beat" &
+        _nap=$!
+        wait "$_nap"
+        [ -z "$_proc" ] || { look_at self && [ "$_parent" = $$ ]; } || exit
+        _missed=$((_missed + 1))
+        echo beat >&7
+        while read -r _line && [ "$_line" != beat ]; do _missed=0; done <&7
+    done
+    kill -s KILL $$
+    remove_pipes
+}
+
+remove_pipes() {
+    case $_reply in /proc/*) ;; *) apart rm -f "$_folder/$_nonce".* ;; esac
+}
+
+# has PROGRAM: where it is. Not by `command`, which names what the shell has built in.
+has() {
+    _ifs=$IFS
+    IFS=:
+    for _dir in $PATH; do
+        _found=$_dir/$1
+        case $_dir in [!/]* | *[!A-Za-z0-9/._-]*) continue ;; esac
+        [ -f "$_found" ] && [ -x "$_found" ] && break
+        _found=''
+    done
+    IFS=$_ifs
+    [ -n "$_found" ]
+}
+
+# Whether a process that was made a subreaper by the words before does inherit what its children leave.
+inherits() {
+    # shellcheck disable=SC2016,SC2086
+    apart "$@" $_shell -c '(sleep 1 &); read -r a </proc/$$/task/$$/children; test -n "$a" && kill $a' 2>/dev/null
+}
+
+probe_reaper() {
+    [ -r /proc/$$/task/$$/children ] || return 1
+    case $(uname -m 9>&-) in
+    x86_64) _call=157 ;;
+    aarch64 | riscv64 | loongarch64) _call=167 ;;
+    ppc64*) _call=171 ;;
+    i?86 | arm* | s390*) _call=172 ;;
+    *) _call='' ;;
+    esac
+    # A program of that name may be another one; what it says and does is what counts.
+    if has spawner && case $("$_found" --version 9>&-) in 'spawner '[0-9]*) ;; *) false ;; esac &&
+        inherits "$_found" as-subreaper; then
+        say "fact reaper spawner $_found"
+    elif [ -n "$_call" ] && has perl && inherits "$_found" -e "syscall($_call,36,1,0,0,0)==0 or exit 124;exec @ARGV"; then
+        say "fact reaper perl $_call $_found"
+    elif has python3 && inherits "$_found" -ISc \
+        'import ctypes,os,signal,sys
+signal.signal(13,0);ctypes.CDLL(None).prctl(36,1,0,0,0)==0 or sys.exit(124);os.execv(sys.argv[1],sys.argv[1:])'; then
+        say "fact reaper python $_found"
+    fi
+}
+
+# A control group (v2) below the own one, that processes can be put into, and ended by one write.
+probe_group() {
+    _mount=''
+    while read -r _ _ _ _at _on _rest; do
+        case "$_rest" in *' - cgroup2 '*) _mount=$_on && [ "$_at" = / ] && break ;; esac
+    done </proc/self/mountinfo
+    case $_mount in '' | *\\*) return 1 ;; esac
+    while IFS= read -r _line; do
+        case $_line in 0::*) _own_group=${_line#0::} ;; esac
+    done </proc/self/cgroup
+    _base=$_mount${_own_group%/}
+    _try=$_base/spawner-probe-$$
+    apart mkdir "$_try" 2>/dev/null || return 1
+    _fine=''
+    if [ -w "$_try/cgroup.kill" ] && (echo 0 >"$_try/cgroup.procs") 2>/dev/null; then _fine=1; fi
+    _round=0
+    until remove_group "$_try" || [ "$_round" -gt 20 ]; do
+        _round=$((_round + 1))
+        apart sleep 1
+    done
+    [ -z "$_fine" ] || say "fact group $_base"
+}
+
+probe() {
+    say "fact boot $_boot"
+    say "fact account $_uid"
+    say "fact system $(uname -sm 9>&-)"
+    say "fact processors $({ nproc || getconf _NPROCESSORS_ONLN; } 9>&-)"
+    [ -z "$_proc" ] || say "fact proc"
+    has setsid && say "fact setsid $_found"
+    if has env; then
+        say "fact env $_found"
+        apart "$_found" --default-signal=INT "$_found" && say "fact signals"
+    fi
+    if apart sleep 0.001; then
+        _tick=0.02
+        say "fact fractions"
+    fi
+    [ -z "$_folder" ] || say "fact folder $_folder"
+    [ -n "$_proc" ] || return 0
+    while read -r _key _value; do [ "$_key" != btime ] || say "fact up $_value"; done </proc/stat
+    probe_group
+    probe_reaper
+}
+
+# to PID START PIPE WORD…: hands words to the guardian with that identity.
+to() {
+    if { [ -z "$_proc" ] || runs "$1" "$2"; } && [ -p "$3" ]; then
+        _pipe=$3
+        shift 3
+        echo "$*" 1<>"$_pipe"
+    else
+        say "deaf $1 $2"
+    fi
+}
+
+# look ID BOOT LEADER START GUARDIAN START GROUP: what there is of a task, whoever started it.
+look() {
+    if [ -z "$_proc" ]; then
+        say "$1 looked unknown"
+    elif [ "$2" != "$_boot" ]; then
+        say "$1 looked gone boot"
+    elif runs "$5" "$6"; then
+        say "$1 looked guarded"
+    else
+        remains "$1" "$3" "$4"
+        _by='marks'
+        if [ "$7" != - ]; then
+            _by='group marks'
+            grouped "$7"
+            for _pid in $_grouped; do
+                case " $_found" in *" $_pid:"*) ;; *) runs "$_pid" && _found="$_found $_pid:$_start" ;; esac
+            done
+        fi
+        for _one in $_found; do
+            runs "${_one%:*}" "${_one#*:}" || continue
+            plain
+            say "$1 seen ${_one%:*} ${_one#*:} $_state $_name"
+        done
+        if [ -n "$_found" ]; then say "$1 looked alive"; else say "$1 looked gone $_by"; fi
+    fi
+}
+
+# end: the same words; ends by force what is found, then looks.
+end() {
+    if [ -n "$_proc" ] && [ "$2" = "$_boot" ] && ! runs "$5" "$6"; then
+        if [ "$7" != - ] && [ -d "$7" ]; then
+            echo 1 >"$7/cgroup.kill"
+            end_remains "$1" "$3" "$4"
+            _round=0
+            while populated "$7" && [ "$_round" -lt 20 ]; do
+                _round=$((_round + 1))
+                apart sleep "$_tick"
+            done
+            remove_group "$7"
+        else
+            end_remains "$1" "$3" "$4"
+        fi
+    fi
+    look "$@"
+}
+
+# kept ID: what a guardian noted for whoever comes later.
+kept() {
+    { while read -r _line; do say "$1 kept $_line"; done; } 2>/dev/null <"$_folder/$1.end"
+    say "$1 kept"
+}
+
+# forget ID [output]: what is kept of a task; its end stays, where another harness may yet ask for it.
+forget() {
+    if [ -z "${2-}" ]; then
+        apart rm -f "$_folder/$1.out" "$_folder/$1.err" "$_folder/$1.end"
+    elif [ -e "$_folder/$1.out" ]; then
+        apart rm -f "$_folder/$1.out" "$_folder/$1.err"
+    fi
+}
+
+# What nobody has asked for in a month; but for detached tasks, whose output is there.
+tidy() {
+    [ -n "$_folder" ] && has find || return 0
+    # shellcheck disable=SC2016,SC2086
+    "$_found" "$_folder" -name '*.end' -mtime +30 -exec $_shell -c \
+        'for f; do [ -e "${f%.end}.out" ] || rm -f "$f"; done' sh {} + 7>&- 8>&- 9>&- </dev/null &
+}
+
+serve() {
+    while read -r _word _rest; do
+        # shellcheck disable=SC2086
+        case $_word in
+        renew)
+            echo word >&7
+            say "renewed $_rest"
+            ;;
+        to) to $_rest ;;
+        look) look $_rest ;;
+        end) end $_rest ;;
+        kept) kept $_rest ;;
+        folder)
+            choose_folder
+            say "folder $_folder"
+            tidy
+            ;;
+        forget) forget $_rest ;;
+        esac
+    done
+}
+
+act() {
+    _proc='' _boot='' _start=0 _tick=1 _own_group=''
+    printf '\036spawner %s\n' "$_nonce"
+    exec 2>/dev/null
+    trap '' PIPE
+    _uid=$(id -u)
+    if look_at $$; then
+        _proc=1
+        { read -r _boot; } </proc/sys/kernel/random/boot_id
+    fi
+    _own=$_start
+    open_pipes || { choose_folder && open_pipes; } || { echo 'fault pipe' && exit 125; }
+    say "agent $$ $_own $_reply $_life"
+    probe
+    # Not before: nobody hears a renewal while this looks around.
+    hold_lease &
+    _holder=$!
+    say ready
+    serve
+    kill -s TERM "$_holder"
+    remove_pipes
+}
+
+act

@@ -1,0 +1,171 @@
+# shellcheck shell=sh disable=SC2034,SC2154 # The parts are read together.
+# What the agent and the guardian share. Names begin with an underscore, so that no exported variable of the
+# account is overwritten. Nothing here may need a program where a builtin does.
+
+# apart COMMAND…: without the pipe that guardians hang on. Not by a redirection of the command: for that dash closes its
+# own for a moment, in which a guardian finds nothing at its address, and takes the harness for dead.
+apart() (
+    exec 9>&-
+    exec "$@"
+)
+
+# look_at PID: what /proc says of it now; fails where it is not there. A name may hold any byte, so the last
+# parenthesis counts.
+look_at() {
+    _text=''
+    { while read -r _line || [ -n "$_line" ]; do _text="$_text$_line "; done; } 2>/dev/null <"/proc/$1/stat" ||
+        return 1
+    [ -n "$_text" ] || return 1
+    _name=${_text#*\(}
+    _name=${_name%\)*}
+    # shellcheck disable=SC2086 # It is to be split.
+    set -- ${_text##*\)}
+    _state=$1 _parent=$2 _session=$4 _threads=${18} _start=${20}
+}
+
+# runs PID [START]: whether it runs, and is the one that started then. A zombie does not, unless threads of it do.
+runs() {
+    look_at "$1" || return 1
+    case $_state in [ZXx]) [ "$_threads" -gt 1 ] || return 1 ;; esac
+    [ -z "${2-}" ] || [ "$_start" = "$2" ]
+}
+
+# strike SIGNAL PID START: signals it if it is still the one. Between the look and the signal lies one system
+# call; a shell has nothing better.
+strike() {
+    runs "$2" "$3" && kill -s "$1" "$2" 2>/dev/null
+}
+
+# plain: makes the name of a process fit for one word of a line.
+plain() {
+    _plain=''
+    while [ -n "$_name" ]; do
+        _rest=${_name#?}
+        _char=${_name%"$_rest"}
+        _name=$_rest
+        case $_char in [A-Za-z0-9._:@%+/-]) ;; *) _char=_ ;; esac
+        _plain=$_plain$_char
+    done
+    _name=${_plain:-_}
+}
+
+# kids_of PID: the children of all of its threads.
+kids_of() {
+    _kids=''
+    for _file in /proc/"$1"/task/[0-9]*/children; do
+        _line=''
+        { read -r _line; } 2>/dev/null <"$_file"
+        _kids="$_kids $_line"
+    done
+}
+
+# tree_of PID…: these and all below them, each once.
+tree_of() {
+    _tree='' _todo=$*
+    while [ -n "$_todo" ]; do
+        # shellcheck disable=SC2086
+        set -- $_todo
+        _todo=''
+        for _pid; do
+            case "$_tree " in *" $_pid "*) continue ;; esac
+            _tree="$_tree $_pid"
+            kids_of "$_pid"
+            # shellcheck disable=SC2086
+            [ -z "${_kids# }" ] || _todo="$_todo $_kids"
+        done
+    done
+}
+
+# marked ID: who has the mark of the task in its environment.
+marked() {
+    _marked=''
+    # shellcheck disable=SC2013 # Each is one word.
+    for _file in $(LC_ALL=C grep -l "SPAWNER_TASK_ID=$1" /proc/[0-9]*/environ 2>/dev/null 9>&-); do
+        _file=${_file#/proc/}
+        _marked="$_marked ${_file%/environ}"
+    done
+}
+
+# in_session SID: who is of that session. A name may look like the numbers, so what is found is looked at.
+in_session() {
+    _members=''
+    # shellcheck disable=SC2013
+    for _file in $(LC_ALL=C grep -l ") [A-Za-z] [0-9]* [0-9]* $1 " /proc/[0-9]*/stat 2>/dev/null 9>&-); do
+        _file=${_file#/proc/}
+        look_at "${_file%/stat}" && [ "$_session" = "$1" ] && _members="$_members ${_file%/stat}"
+    done
+}
+
+# grouped FOLDER: who is in that control group or below it.
+grouped() {
+    _grouped=''
+    for _file in "$1"/cgroup.procs "$1"/*/cgroup.procs "$1"/*/*/cgroup.procs "$1"/*/*/*/cgroup.procs; do
+        [ -e "$_file" ] || continue
+        while read -r _line; do _grouped="$_grouped $_line"; done 2>/dev/null <"$_file"
+    done
+}
+
+# populated FOLDER: whether anything is in that control group or below it, by the kernel's word.
+populated() {
+    [ -d "$1" ] || return 1
+    while read -r _key _value; do
+        [ "$_key" = populated ] && [ "$_value" = 0 ] && return 1
+    done 2>/dev/null <"$1/cgroup.events"
+    return 0
+}
+
+# remove_group FOLDER: with what the task made below it.
+remove_group() {
+    apart rmdir "$1" 2>/dev/null && return
+    apart rmdir "$1"/*/*/*/ "$1"/*/*/ "$1"/*/ "$1" 2>/dev/null
+    [ ! -d "$1" ]
+}
+
+# remains ID LEADER START: what can be found of a task that has no guardian: by mark, by the session that its
+# leader made while that one lives, and all below. Sets _found to words pid:start.
+remains() {
+    marked "$1"
+    _roots=$_marked
+    if runs "$2" "$3"; then
+        in_session "$2"
+        _roots="$_roots $_members"
+    fi
+    # shellcheck disable=SC2086
+    tree_of $_roots
+    _found=''
+    for _pid in $_tree; do
+        case "$_found " in *" $_pid:"*) continue ;; esac
+        runs "$_pid" && _found="$_found $_pid:$_start"
+    done
+    _found=${_found# }
+}
+
+# end_remains ID LEADER START: ends them by force, again and again, until nothing is found, or for so long.
+end_remains() {
+    _round=0
+    while remains "$1" "$2" "$3" && [ -n "$_found" ] && [ "$_round" -lt 40 ]; do
+        _round=$((_round + 1))
+        for _one in $_found; do strike KILL "${_one%:*}" "${_one#*:}"; done
+        [ "$_round" -lt 5 ] || apart sleep "$_tick"
+    done
+}
+
+# own_pipe: an anonymous pipe of this process, both ends of it, as descriptor 7, that others of this account can
+# open by its address. A here-document is one in dash, ash and bash from 5.1 on, if it is not empty; else a FIFO in a
+# folder.
+own_pipe() {
+    _pipe=/proc/$$/fd/7
+    exec 7<<'PIPE'
+x
+PIPE
+    if [ -p "$_pipe" ]; then
+        read -r _line <&7
+        exec 7<>"$_pipe"
+    elif [ -n "$_folder" ] && (umask 077 && mkfifo "$_folder/$1"); then
+        # Not `mkfifo -m`: it needs /proc in some versions.
+        _pipe=$_folder/$1
+        exec 7<>"$_pipe"
+    else
+        return 1
+    fi
+}

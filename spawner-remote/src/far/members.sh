@@ -1,0 +1,118 @@
+# shellcheck shell=sh disable=SC2034,SC2154 # The parts are read together.
+# The members of the guardian's task: who they are, whether there are any, and how they are signalled. The variables are
+# the guardian's.
+
+# Takes the zombies. A shell does so only while it waits for a child, and the kernel hands out the oldest first.
+reap() {
+    : &
+    wait $!
+}
+
+is_helper() {
+    [ "$1" = "$_keeper" ] || [ "$1" = "$_watch" ] || [ "$1" = "$_ticker" ]
+}
+
+# The members, as words pid:start; those of the mechanisms at hand. Helpers have no members below them but the
+# task's parent, whose only child is the task.
+members() {
+    _roots=''
+    if [ -n "$_reaper" ]; then
+        kids_of $$
+        for _pid in $_kids; do is_helper "$_pid" || _roots="$_roots $_pid"; done
+        if [ -n "$_keeper" ]; then
+            kids_of "$_keeper"
+            _roots="$_roots $_kids"
+        fi
+    fi
+    if [ -n "$_group" ]; then
+        grouped "$_group"
+        _roots="$_roots $_grouped"
+    fi
+    if [ -z "$_reaper$_group" ] && [ -n "$_proc" ]; then
+        marked "$_id"
+        _members=''
+        [ -z "$_alone" ] || in_session "$_task"
+        _roots="$_roots $_marked $_members"
+    fi
+    _all=''
+    if [ -n "$_proc" ]; then
+        # shellcheck disable=SC2086
+        tree_of $_roots
+        for _pid in $_tree; do
+            case "$_all " in *" $_pid:"*) continue ;; esac
+            [ "$_pid" != $$ ] && runs "$_pid" && _all="$_all $_pid:$_start"
+        done
+    elif kill -0 "-$_task" 2>/dev/null; then
+        _all=" $_task:0"
+    fi
+    _all=${_all# }
+}
+
+# Whether nothing is left, and by whose word. Zombies are taken first: they stand among the children until then.
+is_empty() {
+    if [ -n "$_keeper" ]; then
+        doubt_parent
+        return 1
+    fi
+    if [ -n "$_group" ] && populated "$_group"; then return 1; fi
+    if [ -n "$_reaper" ]; then
+        strangers || return 0
+        reap
+        strangers && return 1
+        return 0
+    fi
+    [ -n "$_group" ] && return 0
+    members
+    [ -z "$_all" ]
+}
+
+parent_is_dead() {
+    [ -n "$_keeper" ] && [ -n "$_proc" ] && ! runs "$_keeper"
+}
+
+# What the task's parent said before it ended, or was killed, stands in the pipe; so that is read first.
+doubt_parent() {
+    if parent_is_dead; then echo check >&7; fi
+}
+
+strangers() {
+    _line=''
+    { read -r _line; } 2>/dev/null </proc/$$/task/$$/children
+    for _pid in $_line; do is_helper "$_pid" || return 0; done
+    return 1
+}
+
+# The main process alone, which its parent has not reaped while it says nothing.
+signal_leader() {
+    if [ -n "$_proc" ]; then
+        strike "$1" "$_task" "$_began"
+    else
+        [ -n "$_keeper" ] && [ -n "$_task" ] && kill -s "$1" "$_task"
+    fi
+}
+
+# signal_all SIGNAL. Stopped members hear it once they go on.
+signal_all() {
+    members
+    for _one in $_all; do
+        if [ -z "$_proc" ]; then
+            kill "-$1" "-$_task"
+            [ "$1" = KILL ] || kill -CONT "-$_task"
+        else
+            strike "$1" "${_one%:*}" "${_one#*:}"
+            [ "$1" = KILL ] || strike CONT "${_one%:*}" "${_one#*:}"
+        fi
+    done 2>/dev/null
+}
+
+# Blows at everything; what is born meanwhile gets the next one. What takes longer gets more of them later.
+force() {
+    _round=0
+    while [ "$_round" -lt 10 ]; do
+        _round=$((_round + 1))
+        [ -z "$_group" ] || echo 1 >"$_group/cgroup.kill"
+        signal_all KILL
+        [ -n "$_all" ] || return 0
+        if [ -n "$_reaper" ]; then reap; fi
+    done
+}

@@ -1,0 +1,84 @@
+//! Where the three streams of a task lead in the harness. Files are opened before anything is made, so that an error
+//! leaves nothing.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::{FileType, fstat};
+use spawner_core::{Error, Input, Output, Result, TaskSpec};
+
+/// Where standard input comes from.
+pub(super) enum Source {
+    Nothing,
+    Embedder,
+    /// A file, or our own standard input.
+    File(File),
+}
+
+/// Where an output stream goes.
+pub(super) enum Target {
+    Nothing,
+    Embedder,
+    /// A file, or a stream of our own.
+    File(File),
+}
+
+/// All three.
+pub(super) struct Opened {
+    pub(super) input: Source,
+    /// Standard output and standard error.
+    pub(super) outputs: [Target; 2],
+}
+
+/// Opens them as the specification says.
+pub(super) fn open(spec: &TaskSpec) -> Result<Opened> {
+    let input =
+        match &spec.stdin {
+            Input::Null => Source::Nothing,
+            // A terminal is refused before.
+            Input::Stream | Input::Terminal => Source::Embedder,
+            Input::Inherit => own(rustix::stdio::stdin())?.map_or(Source::Nothing, Source::File),
+            Input::File(path) => Source::File(File::open(path).map_err(|source| {
+                Error::io("open for the task's input", path.display().to_string(), source)
+            })?),
+        };
+    let outputs =
+        [output(&spec.stdout, rustix::stdio::stdout())?, output(&spec.stderr, rustix::stdio::stderr())?];
+    Ok(Opened { input, outputs })
+}
+
+fn output(wanted: &Output, inherited: BorrowedFd<'_>) -> Result<Target> {
+    match wanted {
+        // What is kept is kept on the host.
+        Output::Null | Output::Log => Ok(Target::Nothing),
+        Output::Stream | Output::Terminal => Ok(Target::Embedder),
+        Output::Inherit => Ok(own(inherited)?.map_or(Target::Nothing, Target::File)),
+        Output::File { path, append } => {
+            let mut options = OpenOptions::new();
+            options.create(true).write(true).append(*append).truncate(!*append);
+            let opened = options.open(path);
+            Ok(Target::File(opened.map_err(|source| {
+                Error::io("open for the task's output", path.display().to_string(), source)
+            })?))
+        }
+    }
+}
+
+/// A copy of a stream of ours; `None` where that is closed or leads nowhere.
+fn own(stream: BorrowedFd<'_>) -> Result<Option<File>> {
+    match stream.try_clone_to_owned() {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => Ok(None),
+        Ok(stream) if is_null(&stream) => Ok(None),
+        other => other
+            .map(|stream| Some(stream.into()))
+            .map_err(|source| Error::io("share", "a standard stream with the task", source)),
+    }
+}
+
+fn is_null(stream: impl AsFd) -> bool {
+    let null = rustix::fs::stat("/dev/null");
+    fstat(stream).is_ok_and(|own| {
+        FileType::from_raw_mode(own.st_mode) == FileType::CharacterDevice
+            && null.is_ok_and(|null| null.st_rdev == own.st_rdev)
+    })
+}
