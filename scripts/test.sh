@@ -32,6 +32,8 @@ logs=$scratch/logs
 stamp=$scratch/stamp
 mkdir "$scratch/bin" "$scratch/tmp" "$scratch/user" "$scratch/state" "$logs"
 chmod 755 "$scratch" "$scratch/bin"
+# As any folder for what is temporary: parts of some tests run as the ordinary account.
+chmod 1777 "$scratch/tmp"
 touch "$stamp"
 engines=()
 trap 'end_engines; rm -rf "$scratch"' EXIT
