@@ -1,10 +1,10 @@
 #!/bin/bash
-# leftovers.sh STAMP RUN FOLDER...: looks for what a run of the tests left behind: processes that carry
+# leftovers.sh GROUPS RUN FOLDER...: looks for what a run of the tests left behind: processes that carry
 # SPAWNER_TEST_RUN=RUN, run a program from one of the FOLDERs, stand in one or name the last among their arguments;
-# mounts below a FOLDER; and control groups of spawner and of containers that are younger than the file STAMP. What is just
-# ending gets ten seconds. Prints what it finds.
+# mounts below a FOLDER; and control groups of spawner and of containers that the file GROUPS, which scripts/groups.sh
+# wrote, does not name. What is just ending gets ten seconds. Prints what it finds.
 set -uo pipefail
-stamp=$1 run=$2
+before=$1 run=$2
 shift 2
 
 # This script and its ancestors carry the mark rightly.
@@ -55,8 +55,7 @@ processes() {
 }
 
 groups() {
-    find /sys/fs/cgroup -type d \( -name '*spawner*' -o -name 'libpod-*' \) -newer "$stamp" 2>/dev/null |
-        sed 's/^/control group /'
+    scripts/groups.sh | comm -13 "$before" - | sed 's/^/control group /'
 }
 
 # Another harness on this host has control groups too, and nobody can tell them from ours.

@@ -29,12 +29,12 @@ place=/tmp
 if findmnt --noheadings --output OPTIONS --target /tmp 2>/dev/null | grep -qw nosuid; then place=/var/tmp; fi
 scratch=$(mktemp --directory "$place/spawner-test.XXXXXX") || exit 1
 logs=$scratch/logs
-stamp=$scratch/stamp
+groups=$scratch/groups
 mkdir "$scratch/bin" "$scratch/tmp" "$scratch/user" "$scratch/state" "$logs"
 chmod 755 "$scratch" "$scratch/bin"
 # As any folder for what is temporary: parts of some tests run as the ordinary account.
 chmod 1777 "$scratch/tmp"
-touch "$stamp"
+scripts/groups.sh >"$groups"
 engines=()
 trap 'end_engines; rm -rf "$scratch"' EXIT
 trap '[[ -z $running ]] || { kill "$running" && wait "$running"; }; exit 130' INT TERM HUP
@@ -307,7 +307,7 @@ for folder in "${engines[@]}"; do
 done
 engines=()
 if ! $quick; then
-    step nothing-left-running 60 scripts/leftovers.sh "$stamp" "$SPAWNER_TEST_RUN" "$target" "$scratch"
+    step nothing-left-running 60 scripts/leftovers.sh "$groups" "$SPAWNER_TEST_RUN" "$target" "$scratch"
     # shellcheck disable=SC2016  # The inner shell expands it.
     step nothing-left-on-record 60 bash -c \
         'found=$(find "$1" -mindepth 2); [[ -z $found ]] || { printf "%s\n" "$found"; exit 1; }' - "$scratch/state"

@@ -165,14 +165,20 @@ fn of_another_boot(scratch: &Scratch) {
     }
 }
 
-/// What podman takes for one: everything has ended, and what it keeps in memory is gone.
+/// What podman takes for one: everything has ended, and what it keeps in memory is gone; so are the control groups.
 fn restart_of_the_machine(scratch: &Scratch) {
     let pid = scratch.podman(&["inspect", "--latest", "--format", "{{.State.Pid}} {{.State.ConmonPid}}"]);
+    let id = scratch.podman(&["inspect", "--latest", "--format", "{{.Id}}"]);
     scratch.kill();
     for pid in pid.split_ascii_whitespace().rev() {
         let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
         rustix::process::kill_process(pid, Signal::KILL).unwrap();
     }
+    until("its control groups are gone", || {
+        let groups = format!("find /sys/fs/cgroup -depth -type d -path '*/libpod-{}*'", id.trim());
+        let removed = format!("{groups} -exec rmdir '{{}}' \\; 2>/dev/null; test -z \"$({groups})\"");
+        std::process::Command::new("sh").args(["-c", &removed]).status().unwrap().success()
+    });
     std::fs::remove_file(scratch.folder().join("e/tmp/alive")).unwrap();
     scratch.restart();
 }
