@@ -187,20 +187,12 @@ impl Scene {
 
     /// How soon what ends with its harness must be gone. Another place is told of it first.
     pub(crate) fn soon(&self) -> Duration {
-        Duration::from_secs(match (self.contained(), self.elsewhere()) {
-            (true, _) => 5,
-            (false, true) => 2,
-            (false, false) => 1,
-        })
+        Duration::from_secs(if self.elsewhere() { 5 } else { 1 })
     }
 
     /// How soon where somebody who is stopped has to be noticed first; and what is no process may take as long.
     pub(crate) fn later(&self) -> Duration {
-        Duration::from_secs(match (self.contained(), self.elsewhere()) {
-            (true, _) => 10,
-            (false, true) => 6,
-            (false, false) => 3,
-        })
+        Duration::from_secs(if self.elsewhere() { 10 } else { 3 })
     }
 
     /// A task that is a shell script, with the scene's lock, and `$1` and so on from `args`.
