@@ -15,6 +15,8 @@
 pub mod admission;
 mod attempt;
 pub mod capability;
+#[cfg(unix)]
+pub mod carry;
 pub mod cleanup;
 pub mod container;
 pub mod error;

@@ -86,7 +86,7 @@ impl PodmanSpawner {
 
     /// The same, under the name that the configuration gives it.
     pub fn named(name: impl Into<String>, config: PodmanConfig) -> Result<Self> {
-        let journal = config.state_dir.as_ref().map_or_else(Journal::locate, Journal::at);
+        let journal = Journal::in_folder(config.state_dir.as_deref());
         Ok(Self {
             shared: Arc::new(Shared {
                 name: name.into(),

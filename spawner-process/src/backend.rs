@@ -69,7 +69,7 @@ impl ProcessSpawner {
 
     /// The same, under the name that the configuration gives it.
     pub fn named(name: impl Into<String>, config: ProcessConfig) -> Result<Self> {
-        let journal = config.state_dir.as_ref().map_or_else(Journal::locate, Journal::at);
+        let journal = Journal::in_folder(config.state_dir.as_deref());
         let mut set_up = probe::settle(&config)?;
         set_up.journal = journal.folder().map(std::path::Path::to_owned);
         Ok(Self {

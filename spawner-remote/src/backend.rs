@@ -18,10 +18,11 @@ use crate::config::RemoteConfig;
 use crate::declared::{Declared, Means};
 use crate::hosts::Hosts;
 use crate::keep::{self, Keep};
+use crate::lock::lock;
 use crate::remains;
 use crate::said::Facts;
 use crate::session::Host;
-use crate::task::live::{Live, lock};
+use crate::task::live::Live;
 use crate::task::rungs::{Owner, RemoteRungs};
 use crate::task::streams::{self, Flow};
 
@@ -89,7 +90,7 @@ impl RemoteSpawner {
     }
 
     fn made(name: String, config: RemoteConfig, keeps_doubtful: bool) -> Result<Self> {
-        let journal = config.state_dir.as_ref().map_or_else(Journal::locate, Journal::at);
+        let journal = Journal::in_folder(config.state_dir.as_deref());
         let least = if config.destinations.is_empty() {
             promised(&config, None)
         } else {

@@ -7,6 +7,7 @@ mod config;
 mod declared;
 mod hosts;
 mod keep;
+mod lock;
 pub mod quote;
 mod remains;
 pub mod said;

@@ -50,6 +50,11 @@ impl Journal {
         Self { folder: Some(absolute.unwrap_or(folder)), trouble: OnceLock::new() }
     }
 
+    /// The journal in this folder where one is named, else the one at the usual place.
+    pub fn in_folder(folder: Option<&Path>) -> Self {
+        folder.map_or_else(Self::locate, Self::at)
+    }
+
     /// No journal, for backends that have nothing to lose.
     pub fn none() -> Self {
         Self::default()
@@ -124,6 +129,14 @@ impl Journal {
         let own = self.page(own).map(|page| page.path().to_owned()).ok();
         let files = self.files().unwrap_or_default();
         files.iter().any(|path| path.extension() == Some(OsStr::new(ENDING)) && Some(path) != own.as_ref())
+    }
+
+    /// Whether tasks of a backend of this kind are on record that only a sweep can still resolve.
+    pub fn has_for_a_sweep(&self, kind: &str) -> bool {
+        self.read().unwrap_or_default().iter().any(|found| match found {
+            Found::Account(account) => account.opening.kind == kind && account.is_for_a_sweep(),
+            Found::Damaged { .. } => false,
+        })
     }
 
     /// The record of one task.

@@ -53,7 +53,7 @@ enum Found {
 pub(super) async fn all(told: Told<PodmanConfig, Charge>) {
     let config = told.settings.unwrap_or_default();
     if let Some(pid) = told.dead {
-        config.state_dir.as_ref().map_or_else(Journal::locate, Journal::at).forget_half_written(pid);
+        Journal::in_folder(config.state_dir.as_deref()).forget_half_written(pid);
     }
     let marks = strike::strike_marked(&told.charges);
     if let Err(error) = marks {

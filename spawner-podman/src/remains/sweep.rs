@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spawner_core::journal::{Found, Journal};
+use spawner_core::journal::Journal;
 use spawner_core::{Lifetime, Logs, Mechanism, Spawner, TaskId, TaskRecord};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -64,7 +64,7 @@ pub(crate) fn sweep_aside(
     let work = move || {
         let _done = done;
         let sweeper = match PodmanSpawner::named(name, config) {
-            Ok(sweeper) if has_something_to_sweep(sweeper.journal()) => sweeper,
+            Ok(sweeper) if sweeper.journal().has_for_a_sweep(crate::KIND) => sweeper,
             Ok(_) => return,
             Err(error) => return tracing::warn!(%error, "cannot sweep"),
         };
@@ -78,11 +78,4 @@ pub(crate) fn sweep_aside(
         tracing::warn!(%error, "cannot sweep");
     }
     Some(sweeping)
-}
-
-fn has_something_to_sweep(journal: &Journal) -> bool {
-    journal.read().unwrap_or_default().iter().any(|found| match found {
-        Found::Account(account) => account.opening.kind == crate::KIND && account.is_for_a_sweep(),
-        Found::Damaged { .. } => false,
-    })
 }

@@ -1,20 +1,11 @@
-//! What goes into a task: from the embedder, from a file, from our own standard input.
+//! What goes into a container: its end of file comes with whoever had it last.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
+use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::pipe::{PipeFlags, pipe_with};
-use spawner_core::stream::Writer;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
-
-use super::live::Live;
 
 /// The way into a container. Dropping it is the end of file.
 pub(super) struct Input {
@@ -55,71 +46,5 @@ impl Drop for Input {
                 tracing::debug!(%error, "the task did not need the end of its input");
             }
         });
-    }
-}
-
-/// How much is read at once; and at most two of these are read ahead of the task.
-const PIECE: usize = 16 * 1024;
-
-/// Feeds until the end of the file or of the task. Reading can block, so a thread does it, which ends with the task.
-pub(super) fn feed(file: File, mut writer: Writer, live: Arc<Live>) {
-    tokio::spawn(async move {
-        let fed = async {
-            let (mut pieces, stop) = read(file)?;
-            tokio::select! {
-                written = async {
-                    while let Some(piece) = pieces.recv().await {
-                        writer.write_all(&piece).await?;
-                    }
-                    writer.shutdown().await
-                } => written?,
-                _ = live.ended() => {}
-            }
-            drop(stop);
-            Ok::<_, io::Error>(())
-        };
-        match fed.await {
-            // The task has closed its input, or has ended.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            Err(error) => tracing::warn!(task = %live.id, %error, "input of the task is lost"),
-            Ok(()) => {}
-        }
-    });
-}
-
-/// What a thread reads, until what is returned besides is dropped.
-fn read(mut file: File) -> io::Result<(mpsc::Receiver<Vec<u8>>, OwnedFd)> {
-    let (stopped, stop) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (sender, pieces) = mpsc::channel(1);
-    std::thread::Builder::new().name("spawner-input".into()).spawn(move || {
-        while let Ok(true) = is_ready(&file, &stopped) {
-            let mut piece = vec![0; PIECE];
-            match file.read(&mut piece) {
-                Ok(0) => return,
-                Ok(read) => {
-                    piece.truncate(read);
-                    if sender.blocking_send(piece).is_err() {
-                        return;
-                    }
-                }
-                Err(error)
-                    if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
-                Err(error) => return tracing::warn!(%error, "the input of a task cannot be read on"),
-            }
-        }
-    })?;
-    Ok((pieces, stop))
-}
-
-/// Waits until there is something to read; `false` where nobody wants it any more.
-fn is_ready(file: &File, stopped: &OwnedFd) -> io::Result<bool> {
-    loop {
-        let mut both = [PollFd::new(file, PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
-        match poll(&mut both, None) {
-            Ok(_) if !both[1].revents().is_empty() => return Ok(false),
-            Ok(_) => return Ok(true),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
     }
 }

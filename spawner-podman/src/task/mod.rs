@@ -10,9 +10,7 @@ mod look;
 mod obstacle;
 mod removal;
 pub(crate) mod rungs;
-mod sink;
 mod start;
-mod stdio;
 pub(crate) mod streams;
 mod terminal;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use spawner_core::carry::{self, Opened};
 use spawner_core::journal::{Note, Page};
 use spawner_core::{
     Capability, CleanupOutcome, Error, ErrorKind, Lifetime, Mechanism, Output, Pull, Result, Spawner as _,
@@ -13,7 +14,6 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::live::Live;
-use super::stdio::{self, Opened};
 use super::streams::Carrier;
 use super::wish::{Wish, docker_body, podman_body};
 use super::{obstacle, terminal};
@@ -39,7 +39,7 @@ impl PodmanSpawner {
         record.mechanisms = vec![Mechanism::ContainerEngine];
         let name = format!("spawner-{}", record.id);
         let mut wish = Wish::of(&name, spec, &shared.config, labels(&record), &record)?;
-        let opened = stdio::open(spec)?;
+        let opened = carry::open(spec)?;
         wish.stdin = opened.has_input();
         let engine = shared.engine().await?;
         if wish.pull == Pull::Always {

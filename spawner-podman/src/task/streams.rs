@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use spawner_core::carry::{self, Opened, Sink, Source, Trouble};
 use spawner_core::stream::Writer;
 use spawner_core::{ErrorKind, TaskStreams};
 use tokio::sync::watch;
@@ -16,8 +17,6 @@ use tokio::time::{sleep_until, timeout};
 
 use super::input;
 use super::live::Live;
-use super::sink::{Sink, Trouble};
-use super::stdio::{Opened, Source};
 use super::terminal;
 use crate::engine::{Attached, Engine, Output, Stream};
 
@@ -85,7 +84,8 @@ impl Carrier {
     pub(super) fn start(self, live: &Arc<Live>) -> Option<Flow> {
         let Self { pieces, sinks, input, trouble } = self;
         if let Some((file, writer)) = input {
-            input::feed(file, writer, Arc::clone(live));
+            let live = Arc::clone(live);
+            tokio::spawn(async move { carry::feed(live.id, file, writer, live.ended()).await });
         }
         let (done, awaited) = watch::channel(());
         let awaited = sinks.iter().any(Sink::is_file).then_some(awaited);

@@ -96,7 +96,10 @@ impl ProcessSpawner {
         match link {
             Some(link) => {
                 // A start is noted just after it is told; by the time that a guest is heard, it is.
-                let later = self.shared.journal.find(record.id)?;
+                let later = match account.started() {
+                    Some(_) => None,
+                    None => self.shared.journal.find(record.id)?,
+                };
                 let later = later.as_ref().unwrap_or(account);
                 let OnRecord { record, remains, .. } = OnRecord::of(later, given)?;
                 let live = Live::new(&record, linger, Some(Arc::new(link)), remains, page);

@@ -131,12 +131,7 @@ impl ProcessSpawner {
     }
 
     fn has_something_to_sweep(&self) -> bool {
-        let recorded = self.shared.journal.read().unwrap_or_default();
-        let mut accounts = recorded.iter().filter_map(|found| match found {
-            Found::Account(account) => Some(account),
-            Found::Damaged { .. } => None,
-        });
-        accounts.any(|account| account.opening.kind == crate::KIND && account.is_for_a_sweep())
+        self.shared.journal.has_for_a_sweep(crate::KIND)
             || self.shared.set_up.group.as_deref().is_some_and(|parent| {
                 !remains::abandoned(Some(parent), &self.shared.set_up.boot_id).is_empty()
             })

@@ -12,7 +12,7 @@ mod slot;
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use spawner_core::{Error, ErrorKind, Result};
@@ -23,6 +23,7 @@ use self::schedule::{Schedule, Seat, Ticket};
 pub(crate) use self::slot::{Slot, Turn};
 use crate::config::RemoteConfig;
 use crate::declared::Means;
+use crate::lock::lock;
 use crate::session::{Address, Connection, Host, Worker};
 
 /// After how long who waits has another host tried besides.
@@ -95,21 +96,20 @@ impl Hosts {
         }
         let timing = (self.config.connect_timeout(), self.config.lease());
         let host = || Arc::new(Host::new(address.clone(), timing, &self.token, &self.worker));
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = lock(&self.others);
         Arc::clone(others.entry(address.clone()).or_insert_with(host))
     }
 
     /// Closes every connection.
     pub(crate) fn close(&self) -> Vec<Arc<Connection>> {
-        let others: Vec<_> =
-            self.others.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let others: Vec<_> = lock(&self.others).values().cloned().collect();
         let closed = self.all.iter().chain(&others).flat_map(|host| host.close()).collect();
         self.worker.close();
         closed
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Hands out what there is; has another host tried where `more`.

@@ -25,7 +25,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 pub(super) async fn all(told: Told<Settings, Charge>) {
     let Some(Settings { config, token }) = told.settings else { return };
     let tasks: Vec<_> = told.charges.into_keys().collect();
-    let journal = config.state_dir.as_ref().map_or_else(Journal::locate, Journal::at);
+    let journal = Journal::in_folder(config.state_dir.as_deref());
     let until = Instant::now() + config.lease() + PATIENCE;
     let closing = async {
         let spawner = match RemoteSpawner::cleaning(config) {

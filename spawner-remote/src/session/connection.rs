@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use spawner_core::{Error, ErrorKind, Result, TaskId};
@@ -18,6 +18,7 @@ use super::keeper::Keeper;
 use super::places::{Place, Places};
 use super::{Address, Ear, fault, line, socket, until_mark};
 use crate::command::AgentCommand;
+use crate::lock::lock;
 use crate::said::{AgentAddress, Facts, Line};
 
 /// How long the agent may take to say what it found, once it is there.
@@ -168,7 +169,7 @@ impl Connection {
     /// Whether it was asked and has not been heard since, in the time that an answer takes. It is not given up for that:
     /// its tasks have their lease, and it may be heard again.
     pub(crate) fn is_doubted(&self) -> bool {
-        let doubted = *self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+        let doubted = *lock(&self.doubted);
         doubted.is_some_and(|asked| *self.heard.borrow() <= asked)
     }
 
@@ -184,7 +185,7 @@ impl Connection {
                 return;
             }
             if timeout(DOUBT + 4 * self.round, heard.wait_for(|at| *at > asked)).await.is_err() {
-                *self.doubted.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+                *lock(&self.doubted) = Some(asked);
                 return;
             }
         }
@@ -198,7 +199,7 @@ impl Connection {
 
     /// Says words to the agent. That they were heard is known by an answer only.
     pub(crate) fn tell(&self, words: String) -> Result<()> {
-        let sender = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = lock(&self.words);
         let told = sender.as_ref().is_some_and(|sender| sender.send(words).is_ok());
         if told && self.is_up() { Ok(()) } else { Err(self.lost()) }
     }
@@ -255,7 +256,7 @@ impl Connection {
 
     /// Ends the connection. The far end then ends what there is.
     pub(crate) fn close(&self) {
-        self.words.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lock(&self.words).take();
     }
 
     /// Waits until nothing of it runs here any more.
@@ -299,10 +300,6 @@ impl Connection {
             ear.send_modify(|heard| heard.note(said));
         }
     }
-}
-
-pub(super) fn lock(ears: &Mutex<HashMap<TaskId, Ear>>) -> MutexGuard<'_, HashMap<TaskId, Ear>> {
-    ears.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the agent says first, and how long it took for an answer.

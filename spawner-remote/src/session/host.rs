@@ -1,6 +1,6 @@
 //! A host to which there is a connection, or was one, or will be.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use spawner_core::{Error, ErrorKind, Result};
@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{Address, Connection, Worker};
+use crate::lock::lock;
 
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -25,10 +26,6 @@ pub(crate) struct Host {
     /// Nobody is to connect any more.
     closed: watch::Sender<bool>,
     worker: Arc<Worker>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Host {

@@ -11,8 +11,9 @@ use tokio::process::{Child, ChildStdin};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::connection::{Lines, PARTING, lock};
+use super::connection::{Lines, PARTING};
 use super::{Ear, Heard, line};
+use crate::lock::lock;
 use crate::said::Line;
 
 /// How long it takes at most to read what was said already.

@@ -1,7 +1,8 @@
 //! How many sessions a server takes on one connection is found out when it refuses one; then tasks wait for one another.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use crate::lock::lock;
 use tokio::sync::Notify;
 
 /// How many tasks have a connection each, where the server lets none share the one that there is.
@@ -35,7 +36,7 @@ impl Places {
         loop {
             let freed = self.freed.notified();
             {
-                let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut count = lock(&self.count);
                 let limit = if count.limit == 0 { ALONE } else { count.limit };
                 if count.open < limit {
                     count.open += 1;
@@ -48,7 +49,7 @@ impl Places {
 
     /// Whether a task needs a connection of its own.
     pub(crate) fn is_alone(&self) -> bool {
-        self.count.lock().unwrap_or_else(PoisonError::into_inner).limit == 0
+        lock(&self.count).limit == 0
     }
 }
 
@@ -57,7 +58,7 @@ impl Place {
     /// say so themselves.
     pub(crate) fn refuse(self) {
         // Before it is given back: whoever takes it next must not count.
-        let mut count = self.0.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut count = lock(&self.0.count);
         count.limit = count.limit.min(count.open.saturating_sub(1));
         tracing::debug!(limit = count.limit, "the server takes no more sessions; others wait");
     }
@@ -65,7 +66,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.count.lock().unwrap_or_else(PoisonError::into_inner).open -= 1;
+        lock(&self.0.count).open -= 1;
         self.0.freed.notify_waiters();
     }
 }

@@ -1,9 +1,10 @@
 //! The one thread of a backend in which all goes on that belongs to its connections, however many they are. The runtime of
 //! who starts a task may end before that one.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::lock::lock;
 use spawner_core::{Error, Result};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
@@ -27,7 +28,7 @@ impl Default for Worker {
 impl Worker {
     /// The runtime, in a thread that ends some time after this was closed.
     pub(crate) fn runtime(&self) -> Result<Handle> {
-        let mut known = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.handle);
         if let Some(handle) = &*known {
             return Ok(handle.clone());
         }

@@ -2,7 +2,8 @@
 
 use spawner_core::{Evidence, Fate, Mechanism, Resource, ResourceKind, Strength};
 
-use super::live::{Live, Traces, lock};
+use super::live::{Live, Traces};
+use crate::lock::lock;
 use crate::said::{Member, Proof};
 
 /// Ticks of start times in a second: the same on every Linux (USER_HZ).

@@ -1,6 +1,6 @@
 //! One task, as the harness knows it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::streams::{self, Flow};
 use crate::hosts::Slot;
+use crate::lock::lock;
 use crate::said::Member;
 use crate::session::{Address, Connection, Ear, Heard, Host, Started};
 
@@ -317,8 +318,4 @@ fn name_of(record: &TaskRecord) -> String {
     let program = record.argv.first().map(|program| program.to_string_lossy().into_owned());
     let program = program.unwrap_or_default();
     program.rsplit('/').next().unwrap_or_default().to_owned()
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use spawner_core::{Error, ErrorKind, Result};
 use tokio::time::timeout;
 
-use super::live::{Live, lock};
+use super::live::Live;
 use super::start::ORPHAN;
+use crate::lock::lock;
 use crate::said::{Line, Looked, Member, Said};
 use crate::session::{Connection, Heard};
 

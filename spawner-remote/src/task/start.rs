@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use spawner_core::carry::{self, Opened};
 use spawner_core::journal::{Note, Page};
 use spawner_core::{
     CleanupOutcome, Error, ErrorKind, Lifetime, Output, Result, Spawner as _, StartGuard, Task, TaskId,
@@ -16,15 +17,15 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::asked::Asked;
-use super::live::{Live, Traces, lock};
+use super::live::{Live, Traces};
 use super::refusal::{fits, value};
-use super::stdio::{self, Opened};
 use super::streams::Carrier;
 use crate::backend::{RemoteSpawner, Shared};
 use crate::command::{GuardianCommand, Started as Ordered};
 use crate::declared::Means;
 use crate::hosts::{Slot, Turn};
 use crate::keep::Charge;
+use crate::lock::lock;
 use crate::session::{Connection, Ear, Heard, Host, SHELL, Session, Started, is_refused, until_mark};
 
 /// How long the far end may take to start a task, once there is a place for it.
@@ -66,7 +67,7 @@ impl RemoteSpawner {
         let shared = &self.shared;
         let unasked = |error| (error, false);
         let link = &turn.link;
-        let opened = stdio::open(spec).map_err(unasked)?;
+        let opened = carry::open(spec).map_err(unasked)?;
         shared.learn(&link.facts);
         let means = Means::choose(&link.facts, shared.config.require).map_err(unasked)?;
         let birth = Birth::prepare(shared, turn, means, spec).map_err(unasked)?;

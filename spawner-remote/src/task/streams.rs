@@ -7,16 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use spawner_core::TaskStreams;
+use spawner_core::carry::{self, Opened, Sink, Source, Trouble};
 use spawner_core::stream::Reader;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::input;
 use super::live::Live;
-use super::sink::{Sink, Trouble};
-use super::stdio::{Opened, Source};
 use crate::session::Gone;
 
 /// How long nothing may come, once the task has ended and its linger is over, before nothing more is waited for, where
@@ -50,7 +48,7 @@ pub(super) struct Carrier {
 impl Carrier {
     /// What was opened, and the embedder's ends of it, but for the input.
     pub(super) fn of(opened: Opened) -> (Self, TaskStreams, bool) {
-        let Opened { input, outputs: [stdout, stderr] } = opened;
+        let Opened { input, outputs: [stdout, stderr], .. } = opened;
         let troubles = [Trouble::default(), Trouble::default()];
         let (out, stdout) = Sink::of(stdout, &troubles[0]);
         let (err, stderr) = Sink::of(stderr, &troubles[1]);
@@ -75,7 +73,8 @@ impl Carrier {
     ) -> (Flow, bool) {
         let Self { sinks: [out, err], stdin: file, troubles: [no_out, no_err] } = self;
         if let (Some(file), Some(stdin)) = (file, stdin) {
-            input::feed(file, Box::new(stdin), Arc::clone(live));
+            let (live, stdin) = (Arc::clone(live), Box::new(stdin));
+            live.host.clone().spawn(async move { carry::feed(live.id, file, stdin, live.ended()).await });
         }
         let (done, awaited) = watch::channel(());
         let files = out.is_file() || err.is_file();

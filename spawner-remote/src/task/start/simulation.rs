@@ -10,6 +10,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
 use crate::config::{Destination, RemoteConfig};
+use crate::lock::lock;
 use crate::said::{Member, Proof, Said};
 
 const SIZE: &str = "SPAWNER_SIMULATE";

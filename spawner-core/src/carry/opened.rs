@@ -4,38 +4,48 @@
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd};
 
+use crate::error::{Error, Result};
+use crate::spec::{Input, Output, TaskSpec};
 use rustix::fs::{FileType, fstat};
-use spawner_core::{Error, Input, Output, Result, TaskSpec};
 
 /// Where standard input comes from.
-pub(super) enum Source {
+#[derive(Debug)]
+pub enum Source {
+    /// There is none.
     Nothing,
+    /// From the embedder.
     Embedder,
     /// A file, or our own standard input.
     File(File),
 }
 
 /// Where an output stream goes.
-pub(super) enum Target {
+#[derive(Debug)]
+pub enum Target {
+    /// Nowhere in the harness.
     Nothing,
+    /// To the embedder.
     Embedder,
     /// A file, or a stream of our own.
     File(File),
 }
 
 /// All three.
-pub(super) struct Opened {
-    pub(super) input: Source,
+#[derive(Debug)]
+pub struct Opened {
+    /// Standard input.
+    pub input: Source,
     /// Standard output and standard error.
-    pub(super) outputs: [Target; 2],
+    pub outputs: [Target; 2],
+    /// Whether they are a terminal's.
+    pub terminal: bool,
 }
 
 /// Opens them as the specification says.
-pub(super) fn open(spec: &TaskSpec) -> Result<Opened> {
+pub fn open(spec: &TaskSpec) -> Result<Opened> {
     let input =
         match &spec.stdin {
             Input::Null => Source::Nothing,
-            // A terminal is refused before.
             Input::Stream | Input::Terminal => Source::Embedder,
             Input::Inherit => own(rustix::stdio::stdin())?.map_or(Source::Nothing, Source::File),
             Input::File(path) => Source::File(File::open(path).map_err(|source| {
@@ -44,12 +54,24 @@ pub(super) fn open(spec: &TaskSpec) -> Result<Opened> {
         };
     let outputs =
         [output(&spec.stdout, rustix::stdio::stdout())?, output(&spec.stderr, rustix::stdio::stderr())?];
-    Ok(Opened { input, outputs })
+    Ok(Opened { input, outputs, terminal: spec.wants_terminal() })
+}
+
+impl Opened {
+    /// Whether anything goes in.
+    pub fn has_input(&self) -> bool {
+        !matches!(self.input, Source::Nothing)
+    }
+
+    /// Whether there is anything to carry.
+    pub fn is_needed(&self) -> bool {
+        self.has_input() || self.outputs.iter().any(|output| !matches!(output, Target::Nothing))
+    }
 }
 
 fn output(wanted: &Output, inherited: BorrowedFd<'_>) -> Result<Target> {
     match wanted {
-        // What is kept is kept on the host.
+        // What is kept is kept where the task runs.
         Output::Null | Output::Log => Ok(Target::Nothing),
         Output::Stream | Output::Terminal => Ok(Target::Embedder),
         Output::Inherit => Ok(own(inherited)?.map_or(Target::Nothing, Target::File)),

@@ -3,44 +3,41 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
-use spawner_core::stream::Writer;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
-use super::live::Live;
+use crate::id::TaskId;
+use crate::stream::Writer;
 
 /// How much is read at once; and at most two of these are read ahead of the task.
 const PIECE: usize = 16 * 1024;
 
-/// Feeds until the end of the file or of the task. Reading can block, so a thread does it, which ends with the task.
-pub(super) fn feed(file: File, mut writer: Writer, live: Arc<Live>) {
-    let host = Arc::clone(&live.host);
-    host.spawn(async move {
-        let fed = async {
-            let (mut pieces, stop) = read(file)?;
-            tokio::select! {
-                written = async {
-                    while let Some(piece) = pieces.recv().await {
-                        writer.write_all(&piece).await?;
-                    }
-                    writer.shutdown().await
-                } => written?,
-                _ = live.ended() => {}
-            }
-            drop(stop);
-            Ok::<_, io::Error>(())
-        };
-        match fed.await {
-            // The task has closed its input, or has ended.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            Err(error) => tracing::warn!(task = %live.id, %error, "input of the task is lost"),
-            Ok(()) => {}
+/// Feeds until the end of the file, or until `ended`, which is the end of the task. Reading can block, so a thread does
+/// it, which ends with the task.
+pub async fn feed(task: TaskId, file: File, mut writer: Writer, ended: impl Future) {
+    let fed = async {
+        let (mut pieces, stop) = read(file)?;
+        tokio::select! {
+            written = async {
+                while let Some(piece) = pieces.recv().await {
+                    writer.write_all(&piece).await?;
+                }
+                writer.shutdown().await
+            } => written?,
+            _ = ended => {}
         }
-    });
+        drop(stop);
+        Ok::<_, io::Error>(())
+    };
+    match fed.await {
+        // The task has closed its input, or has ended.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) => tracing::warn!(%task, %error, "input of the task is lost"),
+        Ok(()) => {}
+    }
 }
 
 /// What a thread reads, until what is returned besides is dropped.

@@ -10,28 +10,33 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex};
 use tokio::sync::{mpsc, oneshot};
 
-use super::stdio::Target;
+use super::opened::Target;
 
-/// What lies between the container and an embedder that does not read: as much as in a pipe.
+/// What lies between the task and an embedder that does not read: as much as in a pipe.
 const BUFFER: usize = 64 * 1024;
 
 /// How many pieces wait for a file that is slow.
 const WAITING: usize = 2;
 
 /// Why a stream ended early, for its reader.
-pub(super) type Trouble = Arc<OnceLock<String>>;
+pub type Trouble = Arc<OnceLock<String>>;
 
-pub(super) enum Sink {
+/// Takes what comes out of a task, to where it is wanted.
+#[derive(Debug)]
+pub enum Sink {
+    /// It is thrown away.
     Nothing,
+    /// The embedder reads it.
     Embedder(DuplexStream),
     /// A thread that is started with the first piece, since writing to a file or a terminal can block.
     File(Option<File>),
+    /// That thread, and what became of its work.
     Thread(mpsc::Sender<Bytes>, oneshot::Receiver<io::Result<()>>),
 }
 
 impl Sink {
     /// The sink for a target, and the embedder's end of it where it has one.
-    pub(super) fn of(target: Target, trouble: &Trouble) -> (Self, Option<Output>) {
+    pub fn of(target: Target, trouble: &Trouble) -> (Self, Option<Output>) {
         match target {
             Target::Nothing => (Self::Nothing, None),
             Target::File(file) => (Self::File(Some(file)), None),
@@ -43,12 +48,12 @@ impl Sink {
     }
 
     /// Whether somebody waits until it has everything.
-    pub(super) fn is_file(&self) -> bool {
+    pub fn is_file(&self) -> bool {
         matches!(self, Self::File(_) | Self::Thread(..))
     }
 
     /// Takes a piece, when there is room. An error says that it takes no more.
-    pub(super) async fn take(&mut self, piece: Bytes) -> io::Result<()> {
+    pub async fn take(&mut self, piece: Bytes) -> io::Result<()> {
         if let Self::File(file) = self {
             let Some(file) = file.take() else { return Ok(()) };
             *self = Self::start(file)?;
@@ -74,7 +79,7 @@ impl Sink {
     }
 
     /// There is no more: returns when all of it is where it belongs.
-    pub(super) async fn finish(self) -> io::Result<()> {
+    pub async fn finish(self) -> io::Result<()> {
         let Self::Thread(pieces, written) = self else { return Ok(()) };
         drop(pieces);
         written.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
@@ -118,7 +123,8 @@ fn write_all(file: &mut File, mut piece: &[u8]) -> io::Result<()> {
 }
 
 /// The embedder's end of an output stream.
-pub(super) struct Output {
+#[derive(Debug)]
+pub struct Output {
     near: DuplexStream,
     trouble: Trouble,
 }

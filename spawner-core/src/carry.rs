@@ -1,0 +1,9 @@
+//! What carries the streams of a task that is not a child of the harness: for backends whose tasks run behind a connection.
+
+mod feed;
+mod opened;
+mod sink;
+
+pub use feed::feed;
+pub use opened::{Opened, Source, Target, open};
+pub use sink::{Output, Sink, Trouble};
