@@ -16,8 +16,14 @@ use crate::script;
 /// into bytes; the task gets back what the account had.
 const BOOT: &str = r#"_native=${LC_ALL+x$LC_ALL}; LC_ALL=C; eval "$(printf %b "$1")""#;
 
-const PYTHON: &str = "import ctypes,os,signal,sys;signal.signal(13,0);\
+/// Becomes a subreaper, then the program in its arguments. What a shell cannot change back once it is ignored, python and
+/// who started it are not to leave ignored.
+const PYTHON: &str = "import ctypes,os,signal,sys;\
+    signal.signal(signal.SIGPIPE,signal.SIG_DFL);signal.signal(signal.SIGCHLD,signal.SIG_DFL);\
     ctypes.CDLL(None).prctl(36,1,0,0,0)==0 or sys.exit(124);os.execv(sys.argv[1],sys.argv[1:])";
+
+/// The same, by the number of prctl(2) in its first argument. Perl itself has SIGCHLD do what it does by default.
+const PERL: &str = "syscall(0+shift,36,1,0,0,0)==0 or exit 124;exec @ARGV";
 
 /// The agent of a connection.
 #[derive(Debug, Clone)]
@@ -39,7 +45,7 @@ impl AgentCommand<'_> {
     pub fn text(&self) -> String {
         let seconds = self.lease.as_secs_f64().max(1.0);
         let text = format!(
-            "_nonce={} _beat={} _beats={} _lease={} _folder= _shell={}\n{}",
+            "_nonce={} _beat={} _beats={} _lease={} _folder= _shell={} _perl='{PERL}' _python='{PYTHON}'\n{}",
             self.nonce,
             seconds / (Self::BEATS + 1.0),
             Self::BEATS,
@@ -112,7 +118,7 @@ impl GuardianCommand<'_> {
         let shell = format!("{} -c '{BOOT}' sh", self.shell.join(" "));
         let inner = match self.facts.reaper.as_ref().filter(|_| self.mechanisms.reaper) {
             Some(Reaper::Perl { path, call }) => {
-                format!("{path} -e 'syscall({call},36,1,0,0,0)==0 or exit 124;exec @ARGV' {shell} {text}")
+                format!("{path} -e '{PERL}' {call} {shell} {text}")
             }
             Some(Reaper::Spawner { path }) => format!("{path} as-subreaper {shell} {text}"),
             Some(Reaper::Python { path }) => format!("{path} -ISc '{PYTHON}' {shell} {text}"),

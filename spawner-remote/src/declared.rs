@@ -212,8 +212,8 @@ fn subreaper() -> Capabilities {
         prove_clean: Support::guaranteed("the remote kernel says that the guardian has no children left"),
         name_left_behind: Support::guaranteed("the children of the guardian, and all below"),
         end_fork_storm: Support::best_effort(
-            "the guardian kills again and again",
-            "a shell on a slow host may be slower than a storm that is wide",
+            "the guardian kills again and again, whole process groups at a time",
+            "a shell on a slow host may be slower than a storm that is wide: the verdict says so",
         ),
         end_other_users: Support::best_effort(
             "kill(1) there",

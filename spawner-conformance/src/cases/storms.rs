@@ -12,6 +12,7 @@ use crate::scene::Scene;
 pub(super) const CASES: &[Case] = &[
     case!(chain, "a-chain-that-outruns-a-walker-is-ended", [EndForkStorm]),
     case!(chains, "four-chains-at-once-are-ended", [EndForkStorm]),
+    case!(sessions, "a-chain-of-sessions-is-ended", [EndForkStorm]),
     case!(ring, "a-ring-that-restarts-its-members-is-ended", [EndForkStorm]),
     case!(storm, "a-fork-storm-is-ended", [EndForkStorm]),
     case!(wide, "a-thousand-children-are-ended", [EndEverything]).within(90),
@@ -30,6 +31,10 @@ async fn chain(scene: Arc<Scene>) -> Checked {
 
 async fn chains(scene: Arc<Scene>) -> Checked {
     asked(&scene, "chain", &["4"]).await.map(drop)
+}
+
+async fn sessions(scene: Arc<Scene>) -> Checked {
+    asked(&scene, "chain-of-sessions", &["1"]).await.map(drop)
 }
 
 async fn ring(scene: Arc<Scene>) -> Checked {

@@ -11,6 +11,7 @@ use super::{Args, Workload};
 
 pub(super) const WORKLOADS: &[(&str, Workload)] = &[
     ("chain", chain),
+    ("chain-of-sessions", chain_of_sessions),
     ("ring", ring),
     ("wide", wide),
     ("deep", deep),
@@ -23,6 +24,15 @@ const STORM_LIFE: Duration = Duration::from_secs(30);
 /// `args[0]` chains, at most four, in which each process forks the next and ends at once. Three alive at
 /// a time in each chain, at most a million in all.
 fn chain(args: &Args) -> i32 {
+    chains(args, false)
+}
+
+/// The same, each process in a session of its own.
+fn chain_of_sessions(args: &Args) -> i32 {
+    chains(args, true)
+}
+
+fn chains(args: &Args, apart: bool) -> i32 {
     live_at_most(STORM_LIFE);
     let links = &shared()[0];
     ignore(libc::SIGCHLD);
@@ -31,7 +41,12 @@ fn chain(args: &Args) -> i32 {
             setsid();
             while links.load(Relaxed) < 1_000_000 && !over() {
                 match fork() {
-                    Fork::Child => links.fetch_add(1, Relaxed),
+                    Fork::Child => {
+                        if apart {
+                            setsid();
+                        }
+                        links.fetch_add(1, Relaxed)
+                    }
                     Fork::Parent(_) => return 0,
                     // There is no room now; there will be.
                     Fork::Failed => {

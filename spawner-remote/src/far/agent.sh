@@ -6,6 +6,8 @@
 #   _lease    how many whole seconds make as much, for a sleep(1) that knows no fractions
 #   _folder   where files may be made; empty to choose one
 #   _shell    the words of the shell in use
+#   _perl     what makes a subreaper of perl(1), by the number of prctl(2), and what does of python3(1)
+#   _python
 
 # Descriptors: 7 the pipe of the lease, 8 takes what is said, 9 is what every guardian hangs on. What is started
 # here must not hold 9: only this process's life counts. So all of that is started `apart`.
@@ -101,11 +103,9 @@ probe_reaper() {
     if has spawner && case $("$_found" --version 9>&-) in 'spawner '[0-9]*) ;; *) false ;; esac &&
         inherits "$_found" as-subreaper; then
         say "fact reaper spawner $_found"
-    elif [ -n "$_call" ] && has perl && inherits "$_found" -e "syscall($_call,36,1,0,0,0)==0 or exit 124;exec @ARGV"; then
+    elif [ -n "$_call" ] && has perl && inherits "$_found" -e "$_perl" "$_call"; then
         say "fact reaper perl $_call $_found"
-    elif has python3 && inherits "$_found" -ISc \
-        'import ctypes,os,signal,sys
-signal.signal(13,0);ctypes.CDLL(None).prctl(36,1,0,0,0)==0 or sys.exit(124);os.execv(sys.argv[1],sys.argv[1:])'; then
+    elif has python3 && inherits "$_found" -ISc "$_python"; then
         say "fact reaper python $_found"
     fi
 }

@@ -13,14 +13,19 @@ apart() (
 # parenthesis counts.
 look_at() {
     _text=''
-    { while read -r _line || [ -n "$_line" ]; do _text="$_text$_line "; done; } 2>/dev/null <"/proc/$1/stat" ||
-        return 1
+    # Where a read fails, bash leaves the variable as it is: it may be gone since it was opened.
+    {
+        while
+            _line=''
+            read -r _line || [ -n "$_line" ]
+        do _text="$_text$_line "; done
+    } 2>/dev/null <"/proc/$1/stat" || return 1
     [ -n "$_text" ] || return 1
     _name=${_text#*\(}
     _name=${_name%\)*}
     # shellcheck disable=SC2086 # It is to be split.
     set -- ${_text##*\)}
-    _state=$1 _parent=$2 _session=$4 _threads=${18} _start=${20}
+    _state=$1 _parent=$2 _pgrp=$3 _session=$4 _threads=${18} _start=${20}
 }
 
 # runs PID [START]: whether it runs, and is the one that started then. A zombie does not, unless threads of it do.

@@ -144,6 +144,8 @@ watch_over() {
     [ -z "$_keep" ] || return 0
     lifeline &
     _watch=$!
+    began "$_watch"
+    _watch_began=$_start
 }
 
 # A wait is a child that writes a line, since read has no time limit here. Only those who wait for long wait slowly.
@@ -158,6 +160,8 @@ wait_a_tick() {
         echo tick >&7
     ) &
     _ticker=$!
+    began "$_ticker"
+    _ticker_began=$_start
 }
 
 # How the task ended, from its status and the last line of `jobs`.
@@ -180,19 +184,21 @@ say_exit() {
     tell "exit $_exit"
 }
 
+# Who ended meanwhile is not counted; but where all did, something ran that was another process each time.
 report() {
     members
     _count=0
     for _one in $_all; do
-        _count=$((_count + 1))
-        [ "$_count" -gt 64 ] && continue
-        if [ -z "$_proc" ]; then
-            tell "member ${_one%:*} 0 ? _"
-        elif runs "${_one%:*}"; then
+        if [ "$_count" -lt 64 ] && [ -n "$_proc" ]; then
+            runs "${_one%:*}" || continue
             plain
             tell "member ${_one%:*} ${_one#*:} $_state $_name"
+        elif [ "$_count" -lt 64 ]; then
+            tell "member ${_one%:*} 0 ? _"
         fi
+        _count=$((_count + 1))
     done
+    [ "$_count" -gt 0 ] || [ -z "$_all" ] || _count=1
     tell "members $_count $1"
 }
 
@@ -251,7 +257,7 @@ consider() {
 
 guard() {
     _own='' _boot='' _proc='' _job='' _exit='' _left='' _asked='' _forced='' _orphan='' _unsaid=''
-    _began=0 _idle=0
+    _began=0 _idle=0 _start=0
     _keeper='' _watch='' _ticker='' _task='' _ticks=0
     printf '\036spawner %s\n' "$_id"
     printf '\036spawner %s\n' "$_id" >&2
@@ -293,6 +299,8 @@ _whole=1') eval "$_words" ;; esac
     fi
     parent "$@" &
     _keeper=$!
+    began "$_keeper"
+    _keeper_began=$_start
     trap '' PIPE
     exec 3<&- 4>&- 5>&-
     cd /

@@ -8,8 +8,24 @@ reap() {
     wait $!
 }
 
+# has_number PID: whether a helper had that number. Who is reaped before its last word is read may have lost it to a member
+# by now.
+has_number() {
+    case $1 in
+    "$_keeper") _since=$_keeper_began ;;
+    "$_watch") _since=$_watch_began ;;
+    "$_ticker") _since=$_ticker_began ;;
+    *) return 1 ;;
+    esac
+}
+
 is_helper() {
-    [ "$1" = "$_keeper" ] || [ "$1" = "$_watch" ] || [ "$1" = "$_ticker" ]
+    has_number "$1" && look_at "$1" && [ "$_start" = "$_since" ]
+}
+
+# began PID: when the helper did that was just started here.
+began() {
+    if [ -n "$_proc" ]; then look_at "$1"; fi
 }
 
 # The members, as words pid:start; those of the mechanisms at hand. Helpers have no members below them but the
@@ -17,12 +33,18 @@ is_helper() {
 members() {
     _roots=''
     if [ -n "$_reaper" ]; then
+        # Else there may be more of them than can be looked at while as many come.
+        reap
         kids_of $$
-        for _pid in $_kids; do is_helper "$_pid" || _roots="$_roots $_pid"; done
-        if [ -n "$_keeper" ]; then
-            kids_of "$_keeper"
-            _roots="$_roots $_kids"
-        fi
+        _begotten=$_kids
+        for _pid in $_begotten; do
+            if ! is_helper "$_pid"; then
+                _roots="$_roots $_pid"
+            elif [ "$_pid" = "$_keeper" ]; then
+                kids_of "$_pid"
+                _roots="$_roots $_kids"
+            fi
+        done
     fi
     if [ -n "$_group" ]; then
         grouped "$_group"
@@ -67,7 +89,7 @@ is_empty() {
 }
 
 parent_is_dead() {
-    [ -n "$_keeper" ] && [ -n "$_proc" ] && ! runs "$_keeper"
+    [ -n "$_keeper" ] && [ -n "$_proc" ] && ! runs "$_keeper" "$_keeper_began"
 }
 
 # What the task's parent said before it ended, or was killed, stands in the pipe; so that is read first.
@@ -75,9 +97,15 @@ doubt_parent() {
     if parent_is_dead; then echo check >&7; fi
 }
 
+# Whether there are children that are no helpers. Who cannot look has not seen that there are none.
 strangers() {
-    _line=''
-    { read -r _line; } 2>/dev/null </proc/$$/task/$$/children
+    _line='' _opened=''
+    {
+        _opened=1
+        read -r _line
+    } 2>/dev/null </proc/$$/task/$$/children
+    [ -n "$_opened" ] || return 0
+    for _pid in $_line; do has_number "$_pid" || return 0; done
     for _pid in $_line; do is_helper "$_pid" || return 0; done
     return 1
 }
@@ -105,14 +133,31 @@ signal_all() {
     done 2>/dev/null
 }
 
+# Ends whole process groups of orphans, in one step each: who follows another faster than a shell can look at them all is of
+# the same group. What is in a session from below the guardian is of the task. The last child is the youngest, and the one
+# most likely to be there still when it is looked at.
+chase() {
+    look_at $$ || return 0
+    _ours=$_session _round=0
+    while [ "$_round" -lt 100 ]; do
+        _round=$((_round + 1))
+        _line=''
+        { read -r _line; } 2>/dev/null </proc/$$/task/$$/children
+        [ -n "$_line" ] || return 0
+        look_at "${_line##* }" || continue
+        if [ "$_parent" != $$ ] || [ "$_session" = "$_ours" ] || [ "$_pgrp" -lt 2 ]; then return 0; fi
+        kill -KILL "-$_pgrp" 2>/dev/null
+    done
+}
+
 # Blows at everything; what is born meanwhile gets the next one. What takes longer gets more of them later.
 force() {
-    _round=0
-    while [ "$_round" -lt 10 ]; do
-        _round=$((_round + 1))
+    _blow=0
+    while [ "$_blow" -lt 10 ]; do
+        _blow=$((_blow + 1))
         [ -z "$_group" ] || echo 1 >"$_group/cgroup.kill"
+        [ -z "$_reaper" ] || chase
         signal_all KILL
         [ -n "$_all" ] || return 0
-        if [ -n "$_reaper" ]; then reap; fi
     done
 }

@@ -18,8 +18,22 @@ impl Live {
         self.evidence(strength, &[])
     }
 
-    /// Everyone who was seen, of whom these are left though they should not be.
-    pub(super) fn evidence(&self, strength: Strength, alive: &[Member]) -> Evidence {
+    /// So many are there, of whom these were still there to be named.
+    pub(super) fn alive(&self, named: &[Member], count: usize) -> Evidence {
+        let mut evidence = self.evidence(Strength::CannotMiss, named);
+        let more = count.max(1).saturating_sub(named.len());
+        if more > 0 {
+            let host = &self.traces.address.destination;
+            evidence.resources.push(self.unnamed(format!(
+                "on {host}: {more} more ran when it was looked at, too many or too short-lived to be named"
+            )));
+            evidence.total += more;
+        }
+        evidence
+    }
+
+    /// Everyone who was seen, of whom these are left though they should not be. Where none are, whoever calls this knows.
+    fn evidence(&self, strength: Strength, alive: &[Member]) -> Evidence {
         let roster = lock(&self.roster);
         let ended = roster.iter().filter_map(|entry| {
             let fate = entry.fate?;
@@ -46,18 +60,23 @@ impl Live {
             })
             .collect();
         if !resources.iter().any(|resource| resource.fate.is_leftover()) {
-            resources.push(Resource {
-                kind: ResourceKind::Task,
-                id: self.id.to_string(),
-                started: None,
-                name: None,
-                fate: Fate::Unverified,
-                reason: Some(format!("on {host}: {why}")),
-                remedy: Some(self.sweep_by_hand()),
-            });
+            resources.push(self.unnamed(format!("on {host}: {why}")));
         }
         let total = resources.len();
         Evidence { mechanisms: self.mechanisms(), strength: Strength::Blind, total, resources, usage: None }
+    }
+
+    /// The task, where nothing finer can be said.
+    fn unnamed(&self, why: String) -> Resource {
+        Resource {
+            kind: ResourceKind::Task,
+            id: self.id.to_string(),
+            started: None,
+            name: None,
+            fate: Fate::Unverified,
+            reason: Some(why),
+            remedy: Some(self.sweep_by_hand()),
+        }
     }
 
     /// Whether what is left cannot be named: only its process group is known, and its main process has ended.

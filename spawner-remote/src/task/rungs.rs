@@ -29,6 +29,9 @@ enum Counted {
     Unguarded(Arc<Connection>),
 }
 
+/// How many times in a row something may run and nobody be named, before that is what was seen.
+const GLANCES: usize = 3;
+
 /// How long at most going to a host may take before the ladder begins.
 const WAY: Duration = Duration::from_secs(2);
 
@@ -151,7 +154,7 @@ impl RemoteRungs {
             Looked::Unknown => self.live.unseen("the host has no /proc, and its guardian is gone"),
             Looked::Alive => {
                 self.live.see(&seen, self.fate());
-                self.live.evidence(Strength::CannotMiss, &seen)
+                self.live.alive(&seen, seen.len())
             }
             Looked::NotFound(by) => {
                 // A group that was left is no proof of its own; and that there is none says nothing.
@@ -242,6 +245,7 @@ impl Rungs for RemoteRungs {
     }
 
     async fn look(&mut self) -> Result<Evidence> {
+        let mut glances = 0;
         let evidence = loop {
             if let Some(proof) = self.live.proof() {
                 break proof;
@@ -252,18 +256,21 @@ impl Rungs for RemoteRungs {
             }
             match self.counted().await? {
                 Counted::Unguarded(link) => break self.look_by_agent(&link).await?,
-                Counted::Members(members, count) if count > 0 => {
+                Counted::Members(members, count)
+                    if !members.is_empty() || count > 0 && glances == GLANCES =>
+                {
                     self.live.see(&members, self.fate());
-                    let mut evidence = self.live.evidence(Strength::CannotMiss, &members);
-                    evidence.total += count - members.len().min(count);
-                    break evidence;
+                    break self.live.alive(&members, count);
                 }
                 Counted::Nameless => {
                     self.live.see(&[], self.fate());
                     break self.live.unseen("something of its process group is there, or unreaped");
                 }
-                // Nobody runs; its guardian is about to say so.
-                Counted::Members(..) => sleep(PAUSE).await,
+                // Nobody runs, or nobody did when it came to the names; its guardian may be about to say that all is gone.
+                Counted::Members(_, count) => {
+                    glances += usize::from(count > 0);
+                    sleep(PAUSE).await;
+                }
                 Counted::Gone => {}
             }
         };
