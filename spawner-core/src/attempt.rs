@@ -62,7 +62,7 @@ fn message(payload: &(dyn Any + Send)) -> &str {
 
 /// What went wrong on the way; the reason of what is left over in the end.
 #[derive(Default)]
-pub(crate) struct Trouble(Vec<String>);
+pub(crate) struct Trouble(Vec<(String, Missed)>);
 
 impl Trouble {
     /// Takes note where `doing` missed.
@@ -71,25 +71,55 @@ impl Trouble {
             Ok(value) => return Some(value),
             Err(missed) => missed,
         };
-        let why = format!("{doing} {}", missed.told());
-        tracing::debug!(why, "a rung of the ladder failed");
-        if !self.0.contains(&why) {
-            self.0.push(why);
+        let noted = (doing.to_owned(), missed);
+        tracing::debug!(doing, why = noted.1.told(), "a rung of the ladder failed");
+        if !self.0.contains(&noted) {
+            self.0.push(noted);
         }
         None
     }
 
     /// Adds what was noted to the reason of every leftover.
     pub(crate) fn explain(&self, evidence: &mut Evidence) {
-        if self.0.is_empty() {
-            return;
-        }
-        let told = self.0.join("; ");
         for resource in evidence.resources.iter_mut().filter(|resource| resource.fate.is_leftover()) {
-            resource.reason = Some(match resource.reason.take() {
-                Some(reason) => format!("{reason}; {told}"),
-                None => told.clone(),
-            });
+            let mut reason = resource.reason.take().unwrap_or_default();
+            for (doing, missed) in &self.0 {
+                // What is unreachable fails at every rung in the same way.
+                if matches!(missed, Missed::Failed(why) if reason.contains(why.as_str())) {
+                    continue;
+                }
+                let joint = if reason.is_empty() { "" } else { "; " };
+                reason = format!("{reason}{joint}{doing} {}", missed.told());
+            }
+            resource.reason = Some(reason).filter(|reason| !reason.is_empty());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cleanup::Resource;
+    use crate::task::TaskRecord;
+    use crate::{TaskId, TaskSpec};
+
+    #[test]
+    fn what_fails_at_every_rung_in_the_same_way_is_said_once() {
+        let mut trouble = Trouble::default();
+        let refused = || Err::<(), _>(Missed::Failed("connection refused".into()));
+        trouble.note("ending it by force", refused());
+        trouble.note("watching it", refused());
+        trouble.note("looking at it", Err::<(), _>(Missed::TooLong));
+        let task = crate::Task::new(TaskRecord::of(TaskId::random(), "lab", &TaskSpec::new(["true"])));
+        let mut said = Evidence::blind(Vec::new(), Resource::unreachable(&task, "connection refused"));
+        trouble.explain(&mut said);
+        let reason = said.resources[0].reason.clone().unwrap();
+        assert_eq!(reason.matches("connection refused").count(), 1, "{reason}");
+        assert!(reason.ends_with("; looking at it took too long"), "{reason}");
+        let mut nothing = Evidence { resources: said.resources.clone(), ..said };
+        nothing.resources[0].reason = None;
+        trouble.explain(&mut nothing);
+        let expected = "ending it by force failed: connection refused; looking at it took too long";
+        assert_eq!(nothing.resources[0].reason.as_deref(), Some(expected));
     }
 }
