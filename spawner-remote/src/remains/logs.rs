@@ -6,14 +6,18 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use spawner_core::{Error, Result};
+use spawner_core::{Error, ErrorKind, Result};
 use tokio::io::AsyncBufReadExt as _;
+use tokio::time::{Instant, sleep};
 
 use crate::session::{Session, until_mark};
 use crate::task::live::Live;
 
 /// Between two looks for more.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long somebody else who collects the same may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Collects what there is; goes on until the main process has ended where `follow`.
 pub(crate) async fn collect(live: &Live, follow: bool) -> Result<()> {
@@ -29,7 +33,7 @@ pub(crate) async fn collect(live: &Live, follow: bool) -> Result<()> {
         }
         tokio::select! {
             _ = live.ended() => {}
-            () = tokio::time::sleep(PAUSE) => {}
+            () = sleep(PAUSE) => {}
         }
     }
 }
@@ -41,9 +45,19 @@ async fn fetch(live: &Live, path: &Path, ending: &str) -> Result<()> {
     let Some(folder) = &link.facts.folder else { return Ok(()) };
     let mut file = open(path).map_err(failed)?;
     // Two who collect at one time must not both add the same.
+    let give_up = Instant::now() + PATIENCE;
     while let Err(error) = file.try_lock() {
         match error {
-            TryLockError::WouldBlock => tokio::time::sleep(PAUSE / 10).await,
+            TryLockError::WouldBlock if Instant::now() < give_up => sleep(PAUSE / 10).await,
+            TryLockError::WouldBlock => {
+                return Err(Error::new(
+                    ErrorKind::TimedOut,
+                    "keep the output in",
+                    path.display().to_string(),
+                )
+                .because("somebody else has been collecting it for long")
+                .hint(format!("see who holds it: fuser -v {}", path.display())));
+            }
             TryLockError::Error(source) => return Err(failed(source)),
         }
     }
