@@ -3,19 +3,22 @@
 //!
 //! Brings up an sshd of its own on the loopback, for the account that runs this.
 
+#[path = "common/elsewhere.rs"]
+mod elsewhere;
+
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use spawner::{Input, Output, Spawner as _, TaskSpec, Teardown};
+use elsewhere::Turns;
+use spawner::{Input, Output, TaskSpec};
 use spawner_remote::{RemoteConfig, RemoteSpawner};
 
-/// How many turns the medians are of; each runs both, so that whatever else the machine does hits both alike.
+/// How many turns the medians are of.
 const TURNS: usize = 100;
 
 fn main() {
-    let turns = std::env::var("TURNS").ok().and_then(|turns| turns.parse().ok()).unwrap_or(TURNS);
     let Some(server) = Server::start() else {
         println!("skipped: sshd, ssh and ssh-keygen are needed: apt-get install openssh-server");
         return;
@@ -33,45 +36,11 @@ fn main() {
     // As the peer: both outputs carried, no input.
     let spec =
         TaskSpec::new(["/bin/true"]).stdin(Input::Null).stdout(Output::Inherit).stderr(Output::Inherit);
-    let ours = async || {
-        let task = spawner.spawn_task(&spec).await.expect("a started task");
-        let started = Instant::now();
-        assert!(spawner.wait_task(&task).await.expect("an exit").success());
-        let ended = Instant::now();
-        let outcome = spawner.destroy_task(&task, &Teardown::default()).await;
-        assert!(outcome.is_clean(), "{outcome}");
-        (started, ended, format!("{:?}", outcome.mechanisms()))
-    };
-    let (mut totals, mut peers) = (Vec::new(), Vec::new());
-    let mut parts = [Duration::ZERO; 3];
-    let mut mechanism = String::new();
-    // The first of each finds cold caches, and makes the connection.
-    for turn in 0..=turns {
-        let began = Instant::now();
-        let (started, ended, by) = runtime.block_on(ours());
-        let done = Instant::now();
+    let turns = Turns::of(TURNS, &runtime, (&spawner, &spec), || {
         mux.run();
         mux.run();
-        let peer = done.elapsed();
-        mechanism = by;
-        if turn == 0 {
-            continue;
-        }
-        totals.push(done - began);
-        peers.push(peer);
-        for (part, took) in parts.iter_mut().zip([started - began, ended - started, done - ended]) {
-            *part += took;
-        }
-    }
-    totals.sort();
-    peers.sort();
-    let (own, peer) = (totals[turns / 2], peers[turns / 2]);
-    let [start, wait, destroy] = parts.map(|part| part / u32::try_from(turns).expect("a small number"));
-    println!(
-        "ratio spawn, wait and destroy {mechanism} ÷ ssh -S mux twice: {:.2} ({own:.1?} ÷ {peer:.1?}, medians of {turns} \
-         turns; ours in the mean: start {start:.1?}, wait {wait:.1?}, destroy {destroy:.1?})",
-        own.as_secs_f64() / peer.as_secs_f64()
-    );
+    });
+    println!("ratio spawn, wait and destroy ÷ ssh -S mux twice: {turns}");
     runtime.block_on(spawner.shutdown()).expect("a clean end");
 }
 

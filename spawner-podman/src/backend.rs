@@ -21,7 +21,7 @@ use crate::local::Traces;
 use crate::remains;
 use crate::task::live::Live;
 use crate::task::rungs::{Owner, PodmanRungs};
-use crate::task::streams::{self, Flow};
+use spawner_core::carry::{self, Flow};
 
 /// How long it may take to find an engine, and to start a private one.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -118,7 +118,7 @@ impl PodmanSpawner {
         self.swept().await;
         self.shared.keep.close();
         let flows = std::mem::take(&mut *self.shared.flows());
-        let flushed = futures_util::future::join_all(flows.into_iter().map(streams::flushed));
+        let flushed = futures_util::future::join_all(flows.into_iter().map(carry::flushed));
         if timeout(LAST_WORDS, flushed).await.is_err() {
             tracing::warn!("our streams did not take what tasks wrote last");
         }

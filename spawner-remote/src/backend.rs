@@ -24,7 +24,7 @@ use crate::said::Facts;
 use crate::session::Host;
 use crate::task::live::Live;
 use crate::task::rungs::{Owner, RemoteRungs};
-use crate::task::streams::{self, Flow};
+use spawner_core::carry::{self, Flow};
 
 /// How long a program that is done waits for a sweep that goes on.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -144,7 +144,7 @@ impl RemoteSpawner {
         let flows = std::mem::take(&mut *lock(&self.shared.flows));
         let flushed = async {
             for flow in flows {
-                streams::flushed(flow).await;
+                carry::flushed(flow).await;
             }
         };
         if timeout(LAST_WORDS, flushed).await.is_err() {

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use super::account::Account;
 use super::counters::Counters;
-use super::streams::{self, Flow};
 use crate::config::PodmanConfig;
 use crate::engine::{Brand, Engine};
 use crate::local::{Local, Traces};
+use spawner_core::carry::{self, Flow};
 
 /// What the backend knows of one task.
 #[derive(Debug)]
@@ -172,7 +172,7 @@ impl Live {
     pub(crate) async fn flushed(&self) {
         let flow = self.flow.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(flow) = flow {
-            streams::flushed(flow).await;
+            carry::flushed(flow).await;
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use spawner_core::carry::{self, Opened, Sink, Source, Trouble};
+use spawner_core::carry::{self, AHEAD, Flow, Opened, REST, Sink, Source, Trouble};
 use spawner_core::stream::Writer;
 use spawner_core::{ErrorKind, TaskStreams};
 use tokio::sync::watch;
@@ -22,20 +22,6 @@ use crate::engine::{Attached, Engine, Output, Stream};
 
 /// How long nothing may come, once the task has ended and its linger is over, before nothing more is waited for.
 const QUIET: Duration = Duration::from_millis(100);
-
-/// What may still be read by then: more than what lies on the way, and less than what a writer that never stops writes.
-const REST: usize = 8 << 20;
-
-/// How long the end of a stream may be ahead of the end of its task.
-const AHEAD: Duration = Duration::from_secs(2);
-
-/// What is on its way to our own streams and files; they have it all once the sender is gone.
-pub(crate) type Flow = watch::Receiver<()>;
-
-/// Waits until they have it all.
-pub(crate) async fn flushed(mut flow: Flow) {
-    while flow.changed().await.is_ok() {}
-}
 
 /// Everything that carries the streams of one task.
 pub(super) struct Carrier {

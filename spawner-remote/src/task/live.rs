@@ -12,11 +12,11 @@ use spawner_core::{
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use super::streams::{self, Flow};
 use crate::hosts::Slot;
 use crate::lock::lock;
 use crate::said::Member;
 use crate::session::{Address, Connection, Ear, Heard, Host, Started};
+use spawner_core::carry::{self, Flow};
 
 /// How often a guardian is asked whether it is there, since who is killed says nothing.
 const PULSE: Duration = Duration::from_secs(2);
@@ -184,7 +184,7 @@ impl Live {
     pub(crate) async fn flushed(&self) {
         let flow = lock(&self.flow).clone();
         if let Some(flow) = flow {
-            streams::flushed(flow).await;
+            carry::flushed(flow).await;
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use spawner_core::TaskStreams;
-use spawner_core::carry::{self, Opened, Sink, Source, Trouble};
+use spawner_core::carry::{self, AHEAD, Flow, Opened, REST, Sink, Source, Trouble};
 use spawner_core::stream::Reader;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
@@ -23,20 +23,6 @@ const QUIET: Duration = Duration::from_millis(300);
 
 /// Likewise, where it is not known whether anything is left.
 const UNSURE: Duration = Duration::from_secs(5);
-
-/// What may still be read by then: more than what lies on the way, and less than what a writer that never stops writes.
-const REST: usize = 8 << 20;
-
-/// How long the end of a stream may be ahead of the end of its task.
-const AHEAD: Duration = Duration::from_secs(2);
-
-/// What is on its way to our own streams and files; they have it all once the sender is gone.
-pub(crate) type Flow = watch::Receiver<()>;
-
-/// Waits until they have it all.
-pub(crate) async fn flushed(mut flow: Flow) {
-    while flow.changed().await.is_ok() {}
-}
 
 /// What carries the streams of one task.
 pub(super) struct Carrier {
