@@ -101,6 +101,14 @@ fn status_field<'a>(status: &'a str, field: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(field)).map(str::trim)
 }
 
+/// How often in a row everything that is listed may be gone when it is looked at.
+const GLANCES: usize = 1000;
+
+/// Whether this says that something runs, which nobody could name.
+pub(super) fn is_too_quick(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ResourceBusy
+}
+
 /// By what the members of one container are known.
 #[derive(Debug)]
 pub(super) struct Marks<'a> {
@@ -113,18 +121,29 @@ pub(super) struct Marks<'a> {
 }
 
 impl Marks<'_> {
-    /// All that run, without regard to whether the first process does.
+    /// All that run, without regard to whether the first process does. [`is_too_quick`] tells the error that something
+    /// does, and nobody knows what.
     pub(super) fn all(&self) -> io::Result<Vec<Member>> {
-        let mut pids = Vec::new();
-        for group in self.groups {
-            groups::pids_below(group, &mut pids)?;
-        }
         if self.groups.is_empty() {
-            pids = self.family()?;
+            let mut pids = self.family()?;
+            pids.sort_unstable();
+            return Ok(pids.into_iter().filter_map(Member::of).collect());
         }
-        pids.sort_unstable();
-        pids.dedup();
-        Ok(pids.into_iter().filter_map(Member::of).collect())
+        for _ in 0..GLANCES {
+            let mut pids = Vec::new();
+            for group in self.groups {
+                groups::pids_below(group, &mut pids)?;
+            }
+            pids.sort_unstable();
+            pids.dedup();
+            let members: Vec<_> = pids.iter().copied().filter_map(Member::of).collect();
+            // Only the living are listed. Who has ended since may have left another in its place.
+            if pids.is_empty() || !members.is_empty() {
+                return Ok(members);
+            }
+        }
+        let why = "something runs in its control group, and cannot be looked at before it is gone";
+        Err(io::Error::new(io::ErrorKind::ResourceBusy, why))
     }
 
     /// Whether the process with this pid now is one of them.
@@ -239,5 +258,70 @@ mod tests {
         let init = ProcessIdentity::of(1).unwrap();
         let marks = Marks { id: "", init: &init, groups: &[], namespace: Some(&namespace), mark: None };
         assert!(marks.has(own) && marks.family().unwrap().contains(&own));
+    }
+
+    /// A control group of this test's own, with few processes.
+    struct Jail(std::path::PathBuf);
+
+    impl Jail {
+        fn make() -> Option<Self> {
+            let name = format!("spawner-members-{}", std::process::id());
+            let below = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+            let folder = below.iter().map(|folder| std::path::Path::new(folder).join(&name));
+            let jail = Self(folder.into_iter().find(|folder| fs::create_dir(folder).is_ok())?);
+            if let Err(error) = fs::write(jail.0.join("pids.max"), "20") {
+                println!("no limit of processes: {error}");
+            }
+            Some(jail)
+        }
+    }
+
+    impl Drop for Jail {
+        fn drop(&mut self) {
+            // Who has just ended is in its way for a moment.
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while let Err(error) = fs::remove_dir(&self.0) {
+                if Instant::now() > deadline {
+                    eprintln!("a control group stays: {}: {error}", self.0.display());
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
+
+    #[test]
+    fn a_chain_of_forks_is_never_taken_for_nobody() {
+        let Some(jail) = Jail::make() else {
+            return println!("skipped: no control group can be made by this account");
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let stop = folder.path().join("stop");
+        let chain =
+            "$0 = \"chain\"; for (1 .. 300000) { exit if -e $ARGV[0]; my $next = fork; exit if $next }";
+        let script =
+            format!("echo $$ >{}/cgroup.procs; exec perl -e '{chain}' {}", jail.0.display(), stop.display());
+        let mut first = Command::new("sh").args(["-c", &script]).spawn().unwrap();
+        let init = ProcessIdentity::of(1).unwrap();
+        let groups = [jail.0.clone()];
+        let marks = Marks { id: "", init: &init, groups: &groups, namespace: None, mark: None };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while first.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "the chain does not begin");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        for _ in 0..3000 {
+            match marks.all() {
+                Ok(members) => {
+                    assert!(!members.is_empty(), "nobody was seen in a group where a chain goes on");
+                }
+                Err(error) => assert!(is_too_quick(&error), "{error}"),
+            }
+        }
+        fs::write(&stop, "").unwrap();
+        while !marks.all().is_ok_and(|members| members.is_empty()) {
+            assert!(Instant::now() < deadline, "the chain does not end");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }

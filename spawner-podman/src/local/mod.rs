@@ -207,11 +207,20 @@ impl Local {
             pidfd.ended().await?;
         }
         let mut pause = Duration::from_millis(1);
-        while !self.members()?.is_empty() {
+        while self.has_members()? {
             groups::changed(&self.groups, pause).await?;
             pause = (pause * 2).min(Duration::from_millis(100));
         }
         Ok(())
+    }
+
+    /// Whether anything of it runs, be it too quick to be named.
+    pub(super) fn has_members(&self) -> io::Result<bool> {
+        match self.members() {
+            Ok(members) => Ok(!members.is_empty()),
+            Err(error) if members::is_too_quick(&error) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// The engine's process that waited for it.
