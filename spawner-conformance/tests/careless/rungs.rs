@@ -109,6 +109,9 @@ impl Rungs for CarelessRungs {
                 .err()
                 .unwrap_or_default();
         }
+        if self.state.flaw == Flaw::NamesTheGone {
+            why.push_str("nobody looked");
+        }
         let there = self.state.flaw == Flaw::NamesTheGone || self.exists() && !forgotten;
         let resource = self.container(if there { Fate::Survived } else { Fate::Removed }, &why);
         let mechanisms = vec![Mechanism::ContainerEngine];
