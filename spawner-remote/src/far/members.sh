@@ -135,16 +135,18 @@ signal_all() {
 
 # Ends whole process groups of orphans, in one step each: who follows another faster than a shell can look at them all is of
 # the same group. What is in a session from below the guardian is of the task. The last child is the youngest, and the one
-# most likely to be there still when it is looked at.
+# most likely to be there still when it is looked at; one that is the last again is left to the others' blows.
 chase() {
     look_at $$ || return 0
-    _ours=$_session _round=0
+    _ours=$_session _round=0 _hit=''
     while [ "$_round" -lt 100 ]; do
         _round=$((_round + 1))
         _line=''
         { read -r _line; } 2>/dev/null </proc/$$/task/$$/children
-        [ -n "$_line" ] || return 0
-        look_at "${_line##* }" || continue
+        _line=${_line##* }
+        if [ -z "$_line" ] || [ "$_line" = "$_hit" ]; then return 0; fi
+        _hit=$_line
+        look_at "$_hit" || continue
         if [ "$_parent" != $$ ] || [ "$_session" = "$_ours" ] || [ "$_pgrp" -lt 2 ]; then return 0; fi
         kill -KILL "-$_pgrp" 2>/dev/null
     done
