@@ -227,12 +227,20 @@ forget() {
     fi
 }
 
-# What nobody has asked for in a month; but for detached tasks, whose output is there.
+# What nobody has asked for in a month; but for detached tasks, whose output is there. Where a file made now is not new by
+# the clock that find(1) goes by, nothing is known to be old.
 tidy() {
     [ -n "$_folder" ] && has find || return 0
-    # shellcheck disable=SC2016,SC2086
-    "$_found" "$_folder" -name '*.end' -mtime +30 -exec $_shell -c \
-        'for f; do [ -e "${f%.end}.out" ] || rm -f "$f"; done' sh {} + 7>&- 8>&- 9>&- </dev/null &
+    (
+        exec 7>&- 8>&- 9>&- </dev/null
+        _now=$_folder/$_nonce.now
+        : >"$_now" || exit
+        # shellcheck disable=SC2016,SC2086
+        [ -z "$("$_found" "$_now" -mtime -1)" ] ||
+            "$_found" "$_folder" -name '*.end' -mtime +30 -exec $_shell -c \
+                'for f; do [ -e "${f%.end}.out" ] || rm -f "$f"; done' sh {} +
+        rm -f "$_now"
+    ) &
 }
 
 serve() {
