@@ -4,11 +4,12 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::lock::lock;
 use spawner_core::{Error, Result};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+use crate::lock::lock;
 
 /// How long what is closed may take to end.
 const PARTING: Duration = Duration::from_secs(5);

@@ -1,7 +1,8 @@
 //! Whether the far end was told what to execute. Before that it can have started nothing, whatever becomes of it.
 
-use crate::lock::lock;
 use std::sync::Mutex;
+
+use crate::lock::lock;
 
 #[derive(Debug, Default)]
 pub(super) struct Asked(Mutex<State>);

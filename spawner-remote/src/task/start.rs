@@ -215,7 +215,7 @@ impl Birth {
             };
             if settled {
                 if let Some(flow) = flow {
-                    spawner_core::carry::flushed(flow).await;
+                    carry::flushed(flow).await;
                 }
                 if let Err(error) = child.kill().await {
                     tracing::warn!(%error, "the ssh program cannot be ended");
