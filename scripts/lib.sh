@@ -44,7 +44,9 @@ step() {
         {
             say "FAILED   $name ($((SECONDS - began)) s)$( ((status == 124 || status == 137)) && echo ": over its limit of $limit s")"
             # First what failed, which may be far from the end, then the end.
-            grep -aE '(\.\.\. FAILED|panicked at|^error|FAILED )' "$log" | cut -c1-300 | head -n 30 | sed 's/^/         /'
+            # What a panic said stands on the line below it.
+            grep -aE -A 1 '(\.\.\. FAILED|panicked at|^error|FAILED )' "$log" | grep -avE '^(--)?$|^note: ' |
+                cut -c1-1500 | head -n 40 | sed 's/^/         /'
             tail -n 40 "$log" | cut -c1-300 | sed 's/^/         /'
         } | tee -a "$logs/failures"
     fi

@@ -2,7 +2,7 @@
 # Runs all the tests of this project on a Debian machine, and says how it went.
 #
 #   scripts/test.sh            everything
-#   scripts/test.sh --quick    without the conformance suite, the benchmarks and the looking for leftovers
+#   scripts/test.sh --quick    without the conformance suite, the benchmarks, Windows and the looking for leftovers
 #
 # As root it installs what is missing and proves every mechanism, and containers, as root and as an ordinary user.
 # Without root it says what is missing and proves what an ordinary user has. Exits with 0 only if nothing failed.
@@ -152,6 +152,9 @@ step tests 3600 cargo test --workspace "${apart[@]}" --all-features --no-fail-fa
 ((${#apart[@]} == 0)) || step tests-without-sshd 600 cargo test --package spawner-remote --lib
 $quick || step benchmarks-compile 1800 cargo bench --workspace --bench '*' --no-run
 
+# Times are noisy; how many instructions it takes is not.
+$quick || step instructions 600 scripts/instructions.sh
+
 # ---- The program ---------------------------------------------------------------------------------------------
 
 target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
@@ -297,6 +300,17 @@ if ! $quick && $built; then
         conformance "$(id -un)" env
         crashes "$(id -un)" env
         skip "conformance as root" "this is not root"
+    fi
+fi
+
+# ---- Other systems -------------------------------------------------------------------------------------------
+
+# Slow on a machine that has not built the standard library for them yet.
+if ! $quick; then
+    if $root; then
+        step "tests for Windows" 2400 scripts/test-windows.sh
+    else
+        skip "tests for Windows" "only root installs what they take; scripts/test-windows.sh runs them where all is there"
     fi
 fi
 

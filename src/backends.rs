@@ -118,8 +118,8 @@ macro_rules! backends {
 
 backends! {
     #[cfg(feature = "process")] Process, "process", spawner_process, ProcessSpawner, ProcessConfig;
-    #[cfg(feature = "podman")] Podman, "podman", spawner_podman, PodmanSpawner, PodmanConfig;
-    #[cfg(feature = "remote")] Remote, "remote", spawner_remote, RemoteSpawner, RemoteConfig;
+    #[cfg(all(unix, feature = "podman"))] Podman, "podman", spawner_podman, PodmanSpawner, PodmanConfig;
+    #[cfg(all(unix, feature = "remote"))] Remote, "remote", spawner_remote, RemoteSpawner, RemoteConfig;
 }
 
 /// What one mechanism of one kind of backend promises, on a host that gives it all it needs.

@@ -9,15 +9,21 @@
 //! ```
 
 mod mistake;
+#[cfg_attr(windows, path = "config/place/windows.rs")]
+#[cfg_attr(not(windows), path = "config/place/unix.rs")]
+mod place;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use spawner_core::{Error, ErrorKind, Result};
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use self::mistake::Mistake;
+#[doc(hidden)]
+pub use self::place::SHOWN;
+pub use self::place::usual_place;
 use crate::backends::{Backends, Kind, Settings};
 
 /// The variable that names the configuration file.
@@ -25,8 +31,7 @@ pub const VARIABLE: &str = "SPAWNER_CONFIG";
 
 impl Backends {
     /// Reads the configuration from where it is: `explicit`, else `$SPAWNER_CONFIG`, else
-    /// `$XDG_CONFIG_HOME/spawner/config.toml` (or `~/.config/spawner/config.toml`) if that exists, else
-    /// [`Backends::builtin`].
+    /// the one at the [usual place](usual_place) if that exists, else [`Backends::builtin`].
     pub fn locate(explicit: Option<&Path>) -> Result<Self> {
         if let Some(path) = explicit {
             return Self::load(path);
@@ -70,15 +75,6 @@ impl Backends {
             }
         })
     }
-}
-
-/// The file that is read where no other is named.
-pub fn usual_place() -> Option<PathBuf> {
-    let base = match variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|base| base.is_absolute()) {
-        Some(base) => base,
-        None => PathBuf::from(variable("HOME")?).join(".config"),
-    };
-    Some(base.join("spawner/config.toml"))
 }
 
 /// Whether a folder on the way to it may not be searched, so that this account cannot have put it there.

@@ -1,7 +1,7 @@
 //! Runs a task, ends *all* of it, and proves it.
 //!
 //! This crate is the facade over [`spawner_core`], whose items it re-exports, and the backends, one
-//! feature each (`process`, `podman` and `remote`, on by default). With the feature `config`, [`Backends`] reads them from a
+//! feature each (`process`, `podman` and `remote`, on by default; the last two have something to build on Unix only). With the feature `config`, [`Backends`] reads them from a
 //! configuration file; the program `spawner` is the feature `cli`.
 //!
 //! ```no_run
@@ -26,9 +26,9 @@ pub mod names;
 pub use backends::{Backend, Backends, Kind, Promise, Settings};
 pub use spawner_core::*;
 
-#[cfg(feature = "podman")]
+#[cfg(all(unix, feature = "podman"))]
 pub use spawner_podman as podman;
 #[cfg(feature = "process")]
 pub use spawner_process as process;
-#[cfg(feature = "remote")]
+#[cfg(all(unix, feature = "remote"))]
 pub use spawner_remote as remote;

@@ -3,12 +3,19 @@
 
 mod cli;
 
-fn main() -> std::process::ExitCode {
+fn main() {
+    let status = all();
+    // An `ExitCode` has 8 bits, and a status of Windows has 32. Nothing is left here that would have to be dropped.
+    std::process::exit(status)
+}
+
+/// The whole program; says with which status it ends.
+fn all() -> i32 {
     let command = std::env::args_os().nth(1);
     if command.as_deref().is_some_and(|command| command == cli::FAR) {
         return cli::serve_the_far_end();
     }
-    spawner_conformance::serve_if_asked(cli::conformance::make);
+    cli::conformance::serve_if_asked();
     if command.is_some_and(|command| command == "run") {
         // SAFETY: this is the top of `main`, and nothing before it has started a thread.
         if let Err(error) = unsafe { spawner::process::fork_supervisor() } {

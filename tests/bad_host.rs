@@ -1,4 +1,5 @@
 //! Hosts that lack something: a clear error that says what would help, the documented status, nothing left.
+#![cfg(unix)]
 
 mod common;
 

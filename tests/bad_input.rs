@@ -1,4 +1,5 @@
 //! Bad input and bad hosts: a clear error, the documented status, and nothing left running or lying about.
+#![cfg(unix)]
 
 mod common;
 

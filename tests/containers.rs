@@ -1,4 +1,5 @@
 //! Tasks in containers, by the program: those that outlive it, and those that it left.
+#![cfg(unix)]
 
 mod common;
 #[path = "../spawner-podman/tests/common/scratch.rs"]

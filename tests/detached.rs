@@ -1,4 +1,5 @@
 //! Tasks that outlive the program that started them, and how they are had again.
+#![cfg(unix)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What is generated is not stale, and what is printed is what the schemas say.
+#![cfg(unix)]
 
 mod common;
 

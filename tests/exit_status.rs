@@ -1,4 +1,5 @@
 //! The exit status says how the task ended, as the help and DESIGN list it.
+#![cfg(unix)]
 
 mod common;
 

@@ -1,7 +1,10 @@
 //! The program is a harness; it dies, and what then becomes of its task and of its record.
+#![cfg(unix)]
 
 mod common;
 
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::process::{Child, Stdio};
 use std::time::Instant;
 
@@ -9,6 +12,7 @@ use common::records::Records;
 use common::{alive, eventually, mark, names};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
+use spawner::proc::Stat;
 
 /// `spawner run` of a task of two processes, which are there.
 fn running(records: &Records, options: &[&str], mark: &str) -> Child {
@@ -79,16 +83,25 @@ fn a_harness_that_is_killed_leaves_nothing_and_no_record() {
 fn left_over(records: &Records, mark: &str) {
     // By its control group, a sweep of another test, with another state folder, would find it too.
     let mut child = running(records, &["--mechanism", "subreaper"], mark);
-    let pids: Vec<_> = helpers(child.id());
-    assert!(pids.len() > 1, "there are helpers: {pids:?}");
-    // Keepers before the supervisor before the program, all stopped: nobody gets to end anything.
-    let handles: Vec<_> = pids.iter().rev().map(|&pid| Pid::from_raw(pid.cast_signed()).unwrap()).collect();
-    let handles: Vec<_> =
-        handles.into_iter().map(|pid| pidfd_open(pid, PidfdFlags::empty()).unwrap()).collect();
-    for signal in [Signal::STOP, Signal::KILL] {
-        for handle in &handles {
-            pidfd_send_signal(handle, signal).unwrap();
+    let mut stopped: BTreeMap<u32, OwnedFd> = BTreeMap::new();
+    // All stopped before the first is killed: nobody gets to end anything. While one runs, the kernel's list of
+    // children may miss one, and one may be made (proc_pid_task_children(5)).
+    let all_stopped = || {
+        let fresh: Vec<_> =
+            helpers(child.id()).into_iter().filter(|pid| !stopped.contains_key(pid)).collect();
+        // Keepers before the supervisor before the program.
+        for &pid in fresh.iter().rev() {
+            let handle = pidfd_open(Pid::from_raw(pid.cast_signed()).unwrap(), PidfdFlags::empty()).ok()?;
+            pidfd_send_signal(&handle, Signal::STOP).unwrap();
+            stopped.insert(pid, handle);
         }
+        let at_rest = |&pid: &u32| Stat::of(pid.cast_signed()).is_ok_and(|stat| stat.state == b'T');
+        Some(()).filter(|()| fresh.is_empty() && stopped.keys().all(at_rest))
+    };
+    eventually(all_stopped).expect("the harness and its helpers are stopped");
+    assert!(stopped.len() > 1, "there are helpers: {stopped:?}");
+    for handle in stopped.values().rev() {
+        pidfd_send_signal(handle, Signal::KILL).unwrap();
     }
     child.wait().unwrap();
     assert_eq!(alive(mark).len(), 2);

@@ -1,4 +1,5 @@
 //! What a task leaves behind is ended, and named.
+#![cfg(unix)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! `spawner logs` shows what was kept, and follows what is written.
+#![cfg(unix)]
 
 mod common;
 

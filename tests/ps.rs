@@ -1,4 +1,5 @@
 //! `spawner ps` shows what is on record, and how it is doing.
+#![cfg(unix)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The report is the documented document, and is written atomically.
+#![cfg(unix)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! A signal to the program ends the task; the death of the program does, too.
+#![cfg(unix)]
 
 mod common;
 

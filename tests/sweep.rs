@@ -1,4 +1,5 @@
 //! `spawner sweep`: what it says, and what it leaves alone.
+#![cfg(unix)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! How a task is named to `wait`, `logs` and `destroy`, and what is said where there is none.
+#![cfg(unix)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Programs that need the terminal work, in a real one: tmux plays the person and shows the screen.
+#![cfg(unix)]
 
 mod common;
 
@@ -271,4 +272,21 @@ fn the_last_words_are_shown() {
     let lines: Vec<_> = text.lines().collect();
     let at = lines.iter().position(|line| *line == "status 0").unwrap();
     assert_eq!(lines[at - 2..at], ["5000", "last words"], "{text}");
+}
+
+#[test]
+fn a_terminal_whose_session_is_of_another_pid_namespace_does_no_harm() {
+    let screen = Screen::open();
+    let inside = "unshare --user --map-root-user --pid --fork --mount-proc";
+    let bin = env!("CARGO_BIN_EXE_spawner");
+    // Without a group that has a number here, the task has the terminal itself.
+    screen.line(&format!("clear; {inside} {bin} run -- sh -c 'test -t 0 && tty; exit 7'; echo status $?"));
+    screen.shows("/dev/pts/");
+    screen.shows("status 7");
+    // A shell in there makes such groups, though nobody there can name the session.
+    screen.line(&format!("{inside} bash --norc --noprofile"));
+    screen.line(&format!("PS1='inner$ '; clear; {bin} run -- sh -c 'stty size; exit 8'; echo status $?"));
+    screen.shows("24 80");
+    screen.shows("status 8");
+    screen.is_restored();
 }

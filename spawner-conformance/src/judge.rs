@@ -6,12 +6,12 @@ use std::time::Duration;
 use spawner_core::report::LeftBehind;
 use spawner_core::run::Finished;
 use spawner_core::{
-    Capability, CleanupOutcome, Evidence, Fate, Level, Report, ResourceKind, Teardown, Verdict,
+    Capability, CleanupOutcome, Evidence, Fate, Level, Report, Resource, ResourceKind, Teardown, Verdict,
 };
 
 use crate::case::{Checked, require};
 use crate::scene::Scene;
-use crate::witness::{Engine, Witness};
+use crate::witness::{Engine, Witness, is_the_system_s};
 
 /// What a busy machine may add to the time that a teardown takes.
 const BUSY: Duration = Duration::from_secs(2);
@@ -95,15 +95,24 @@ pub(crate) fn left_behind(
     count: usize,
     alive: &HashSet<u32>,
 ) -> Checked {
-    let (total, level) = (outcome.left_behind_total(), scene.level(Capability::NameLeftBehind));
+    // What the system itself added is told rightly, and is none that the case knows.
+    let systems = |one: &&Resource| one.name.as_deref().is_some_and(is_the_system_s);
+    let total = outcome.left_behind_total() - outcome.left_behind().iter().filter(systems).count();
+    let level = scene.level(Capability::NameLeftBehind);
     let right = match level {
         Level::Guaranteed => total == count,
         Level::BestEffort => total <= count,
         Level::Unsupported => total == 0,
     };
-    require!(right, "{total} were left behind according to the outcome, and it should be {count} ({level})");
+    let named = outcome.left_behind().iter().map(|one| (one.id.as_str(), one.name.as_deref()));
+    let named: Vec<_> = named.collect();
+    require!(
+        right,
+        "{total} were left behind according to the outcome, and it should be {count} ({level}): {named:?}"
+    );
     for resource in outcome.left_behind() {
-        let known = resource.kind != ResourceKind::Process
+        let known = systems(&resource)
+            || resource.kind != ResourceKind::Process
             || resource.id.parse().is_ok_and(|pid: u32| alive.contains(&pid));
         require!(known, "this is said to be left behind, and was not running then: {resource:?}");
     }

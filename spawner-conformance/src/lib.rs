@@ -7,7 +7,6 @@
 //!
 //! A backend is enrolled by a test target of one line, see [`main`]; a program runs the suite with [`run`],
 //! and calls [`serve_if_asked`] first thing in its own `main`.
-#![cfg(unix)]
 
 mod case;
 mod cases;
@@ -18,10 +17,12 @@ mod harness;
 mod host;
 mod judge;
 mod mischief;
-mod place;
+pub mod place;
 mod runner;
 mod scene;
 mod state;
+#[cfg(windows)]
+mod win;
 mod witness;
 
 pub use case::Case;

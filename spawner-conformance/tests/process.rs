@@ -13,5 +13,8 @@ fn make(name: &str) -> Result<Box<dyn Spawner>> {
 }
 
 fn main() -> ExitCode {
-    spawner_conformance::main(&Choice::MECHANISMS.map(Choice::name), make)
+    // Those of this kind of system; one of them that does not work here is a failure.
+    let here = |choice: &Choice| (*choice == Choice::JobObject) == cfg!(windows);
+    let names: Vec<_> = Choice::MECHANISMS.into_iter().filter(here).map(Choice::name).collect();
+    spawner_conformance::main(&names, make)
 }

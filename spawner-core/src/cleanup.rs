@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::exit::Usage;
 use crate::id::TaskId;
 pub use crate::message::Leftover;
+use crate::table;
 use crate::task::Task;
 use crate::verdict::{Strength, verdict};
 
@@ -179,10 +180,12 @@ pub struct Resource {
 impl Resource {
     /// A task of which nobody can say what is left.
     pub(crate) fn unreachable(task: &Task, why: &str) -> Self {
-        use Mechanism::{CgroupV2, PidNamespace, ProcessGroup, Subreaper};
-        let here = [CgroupV2, PidNamespace, ProcessGroup, Subreaper];
-        let marked = task.record().mechanisms.iter().any(|mechanism| here.contains(mechanism));
+        use Mechanism::{CgroupV2, JobObject, PidNamespace, ProcessGroup, Subreaper};
         let id = task.id();
+        let local = |mechanism: &Mechanism| {
+            matches!(mechanism, CgroupV2 | JobObject | PidNamespace | ProcessGroup | Subreaper)
+        };
+        let is_local = task.record().mechanisms.iter().any(local);
         Self {
             kind: ResourceKind::Task,
             id: id.to_string(),
@@ -190,9 +193,7 @@ impl Resource {
             name: None,
             fate: Fate::Unverified,
             reason: Some(why.to_owned()),
-            remedy: marked.then(|| {
-                format!("kill -KILL $(grep -lsz ^SPAWNER_TASK_ID={id} /proc/[0-9]*/environ | cut -d/ -f3)")
-            }),
+            remedy: is_local.then(|| table::remedy(id)).flatten(),
         }
     }
 }

@@ -45,7 +45,10 @@ impl Exit {
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exited { code } => write!(f, "exited with status {code}"),
+            Self::Exited { code } => match ntstatus(*code) {
+                Some(name) => write!(f, "exited with status 0x{:08X} ({name})", code.cast_unsigned()),
+                None => write!(f, "exited with status {code}"),
+            },
             Self::Signalled { signal, core } => {
                 write!(f, "ended by signal {signal}{}", if *core { ", core dumped" } else { "" })
             }
@@ -54,6 +57,33 @@ impl fmt::Display for Exit {
             Self::Lost { why } => write!(f, "lost: {why}"),
         }
     }
+}
+
+/// What Windows calls the exit code of a program that it ended for an error (ntstatus.h). Elsewhere there are no such
+/// codes.
+fn ntstatus(code: i32) -> Option<&'static str> {
+    Some(match code.cast_unsigned() {
+        0x8000_0003 => "breakpoint",
+        0xC000_0005 => "access violation",
+        0xC000_0006 => "in-page error",
+        0xC000_0008 => "invalid handle",
+        0xC000_0017 => "no memory",
+        0xC000_001D => "illegal instruction",
+        0xC000_008C => "array bounds exceeded",
+        0xC000_0094 => "integer division by zero",
+        0xC000_0096 => "privileged instruction",
+        0xC000_00FD => "stack overflow",
+        0xC000_0135 => "a library that it needs was not found",
+        0xC000_0139 => "an entry point that it needs was not found",
+        0xC000_013A => "ended by Ctrl+C or Ctrl+Break",
+        0xC000_0142 => "a library that it needs could not be initialised",
+        0xC000_0374 => "heap corruption",
+        0xC000_0409 => "aborted, or stack buffer overrun",
+        0xC000_0420 => "assertion failure",
+        // Severity "error", from no facility that programs use for codes of their own.
+        0xC000_0000..=0xC000_FFFF => "an error of the system's",
+        _ => return None,
+    })
 }
 
 /// What a task used, as far as the place where it ran can say.

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::table;
 
 /// The name of one task: 16 hexadecimal digits, random, unique for all practical purposes.
 ///
@@ -97,15 +99,16 @@ impl std::error::Error for BadTaskId {}
 
 /// One process, told apart from every other that ever had its pid.
 ///
-/// The start time is what `/proc/PID/stat` gives in field 22 (proc_pid_stat(5)): clock ticks since the
-/// machine came up, hence the boot id beside it.
+/// On Linux, the start time is what `/proc/PID/stat` gives in field 22 (proc_pid_stat(5)): clock ticks since the
+/// machine came up, hence the boot id beside it. On Windows, it is the time of creation that GetProcessTimes gives.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessIdentity {
-    /// The kernel's id of this boot; empty where the platform has none.
+    /// What names the boot, see [`ProcessIdentity::boot`]; empty where the platform has none.
     pub boot_id: String,
     /// The process id, as the harness sees it.
     pub pid: u32,
-    /// When it started, in the platform's own unit since boot; on Linux, clock ticks.
+    /// When it started, in the platform's own unit: on Linux, clock ticks since boot; on Windows, 100 ns since 1601; on
+    /// macOS, microseconds since 1970; on FreeBSD, microseconds since boot.
     pub start_time: u64,
 }
 
@@ -113,16 +116,8 @@ impl ProcessIdentity {
     /// The process with this pid now; `None` where there is none, or nothing of it runs any more (a zombie).
     /// Platforms without a way to ask have `None` for every process.
     pub fn of(pid: u32) -> Option<Self> {
-        #[cfg(target_os = "linux")]
-        {
-            let stat = crate::proc::Stat::of(pid.cast_signed()).ok().filter(|stat| !stat.is_dead())?;
-            Some(Self { boot_id: Self::boot(), pid, start_time: stat.start_time })
-        }
-        #[cfg(not(target_os = "linux"))]
-        {
-            let _ = pid;
-            None
-        }
+        let start_time = table::start_time(pid)?;
+        Some(Self { boot_id: Self::boot(), pid, start_time })
     }
 
     /// This process.
@@ -141,44 +136,24 @@ impl ProcessIdentity {
     }
 
     /// Whether it runs, be it stopped; a process that got its pid later is another one. One that is there and
-    /// hidden by `/proc` (its mount option `hidepid`) counts as alive, since nobody can tell that it is another.
+    /// that the system does not show to this user (`hidepid` of `/proc`; access denied on Windows) counts as alive,
+    /// since nobody can tell that it is another.
     pub fn is_alive(&self) -> bool {
         Self::of(self.pid)
-            .map_or_else(|| self.boot_id == Self::boot() && is_hidden(self.pid), |now| now == *self)
+            .map_or_else(|| self.boot_id == Self::boot() && table::is_hidden(self.pid), |now| now == *self)
     }
 
-    /// The kernel's id of this boot; empty where the platform has none.
+    /// When it started, as RFC 3339, where the platform's unit is understood and the boot is this one.
+    pub fn started_at(&self) -> Option<String> {
+        if self.boot_id == Self::boot() { table::when(self.start_time) } else { None }
+    }
+
+    /// What names this boot: the kernel's id on Linux, the number of the boot on Windows. It stays the same until the
+    /// machine goes down, however the clock is set; empty where the platform has none.
     pub fn boot() -> String {
-        #[cfg(target_os = "linux")]
-        {
-            use std::sync::OnceLock;
-            static BOOT: OnceLock<String> = OnceLock::new();
-            BOOT.get_or_init(crate::proc::boot_id).clone()
-        }
-        #[cfg(not(target_os = "linux"))]
-        String::new()
+        static BOOT: OnceLock<String> = OnceLock::new();
+        BOOT.get_or_init(table::boot).clone()
     }
-}
-
-/// Whether there is a process with this pid that `/proc` does not show.
-#[cfg(target_os = "linux")]
-fn is_hidden(pid: u32) -> bool {
-    use rustix::process::{Pid, test_kill_process};
-    let there = || {
-        Pid::from_raw(pid.cast_signed()).is_some_and(|pid| match test_kill_process(pid) {
-            Ok(()) | Err(rustix::io::Errno::PERM) => true,
-            Err(_) => false,
-        })
-    };
-    // Looked at in this order: it may have ended after it was not found.
-    crate::proc::Stat::of(pid.cast_signed()).is_err()
-        && there()
-        && crate::proc::Stat::of(pid.cast_signed()).is_err()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_hidden(_: u32) -> bool {
-    false
 }
 
 impl fmt::Display for ProcessIdentity {

@@ -21,6 +21,8 @@ pub mod cleanup;
 pub mod container;
 pub mod error;
 pub mod exit;
+#[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
+pub mod exits;
 #[cfg(feature = "fake")]
 pub mod fake;
 pub mod id;
@@ -32,6 +34,8 @@ mod message;
 mod os_text;
 #[cfg(target_os = "linux")]
 pub mod proc;
+#[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
+pub mod processes;
 pub mod report;
 pub mod run;
 pub mod spawner;
@@ -39,6 +43,7 @@ pub mod spec;
 pub mod start;
 pub mod stream;
 mod sweep;
+mod table;
 pub mod task;
 pub mod teardown;
 pub mod verdict;

@@ -11,21 +11,23 @@
 mod helper;
 mod keep;
 mod process;
+mod system;
 mod watch;
 mod watcher;
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, FromRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::exits;
 
 pub use helper::serve;
 pub use keep::{Keep, Role, Told};
@@ -56,15 +58,22 @@ pub struct Helper {
 /// are closed off, so that it holds no pipe of the harness's open.
 pub fn start(role: &str, program: Option<&Path>) -> Result<Lifeline> {
     let (near, far) = pair(role)?;
-    let program = program.unwrap_or(Path::new("/proc/self/exe"));
-    let child = Command::new(program)
+    let failed = |program: &Path| {
+        let program = program.display().to_string();
+        move |source| Error::io("start the helper process", program, source)
+    };
+    let program = match program {
+        Some(program) => program.to_owned(),
+        None => system::executable().map_err(failed(Path::new("")))?,
+    };
+    let child = Command::new(&program)
         .arg0(HELPER)
         .arg(role)
         .stdin(Stdio::from(far))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|source| Error::io("start the helper process", program.display().to_string(), source))?;
+        .map_err(failed(&program))?;
     Ok(Lifeline { socket: near, helper: Helper::new(&child) })
 }
 
@@ -92,8 +101,12 @@ pub unsafe fn fork(role: &str, main: fn(OwnedFd) -> !) -> Result<Lifeline> {
 }
 
 fn pair(role: &str) -> Result<(OwnedFd, OwnedFd)> {
-    socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-        .map_err(|errno| Error::io("make a socket for the helper of role", role, errno.into()))
+    // Both are closed on exec.
+    let pair = UnixStream::pair().and_then(|(near, far)| {
+        system::no_signal(&near)?;
+        Ok((near.into(), far.into()))
+    });
+    pair.map_err(|source| Error::io("make a socket for the helper of role", role, source))
 }
 
 /// For a constructor hook: runs `main` and never returns where this process was started as a helper in
@@ -113,22 +126,7 @@ pub fn take_over(role: &str, main: fn(OwnedFd) -> !) {
 /// Whether this hook is part of the executable that this process runs; it is not in a library that some host has
 /// loaded, and then a copy of the executable would not be taken over.
 pub fn is_in_executable(hook: fn()) -> bool {
-    let here = hook as usize;
-    let (Ok(maps), Ok(executable)) =
-        (std::fs::read_to_string("/proc/self/maps"), std::fs::read_link("/proc/self/exe"))
-    else {
-        return false;
-    };
-    let executable = executable.to_string_lossy();
-    maps.lines().any(|line| {
-        let mut fields = line.splitn(6, ' ');
-        let Some((start, end)) = fields.next().and_then(|range| range.split_once('-')) else { return false };
-        let within = |start: &str, end: &str| {
-            let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
-            Some((start..end).contains(&here))
-        };
-        within(start, end) == Some(true) && fields.last().is_some_and(|path| path.trim() == executable)
-    })
+    system::is_in_executable(hook as usize)
 }
 
 impl Helper {
@@ -162,16 +160,17 @@ impl Helper {
         if self.has_ended() {
             return Ok(());
         }
-        let pidfd = rustix::process::pidfd_open(self.pid, rustix::process::PidfdFlags::empty());
+        let notice = exits::notice(self.pid());
         while !self.has_ended() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let subject = format!("with pid {}", self.pid());
                 return Err(Error::new(ErrorKind::TimedOut, "see the end of the helper process", subject));
             }
-            match &pidfd {
-                Ok(pidfd) => wait_readable(pidfd.as_fd(), left),
-                Err(_) => std::thread::sleep(left.min(Duration::from_millis(1))),
+            match &notice {
+                Ok(Some(notice)) => wait_readable(notice.as_fd(), left),
+                // It is about to be reaped; or nobody gives notice.
+                Ok(None) | Err(_) => std::thread::sleep(left.min(Duration::from_millis(1))),
             }
         }
         Ok(())

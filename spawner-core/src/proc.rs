@@ -15,6 +15,8 @@ pub struct Stat {
     pub state: u8,
     /// The pid of its parent.
     pub parent: i32,
+    /// Its process group.
+    pub group: i32,
     /// The pid of its session's leader, be that one alive or not.
     pub session: i32,
     /// How many threads it has.
@@ -39,11 +41,12 @@ impl Stat {
         let mut fields = text.get(end + 1..)?.split_ascii_whitespace();
         let state = *fields.next()?.as_bytes().first()?;
         let parent = fields.next()?.parse().ok()?;
-        // Field 4 was the parent; 6 is the session, 20 the number of threads, 22 the start time.
-        let session = fields.nth(6 - 5)?.parse().ok()?;
+        // Field 4 was the parent; 5 is the group, 6 the session, 20 the number of threads, 22 the start time.
+        let group = fields.next()?.parse().ok()?;
+        let session = fields.next()?.parse().ok()?;
         let threads = fields.nth(20 - 7)?.parse().ok()?;
         let start_time = fields.nth(22 - 21)?.parse().ok()?;
-        Some(Self { name, state, parent, session, threads, start_time })
+        Some(Self { name, state, parent, group, session, threads, start_time })
     }
 
     /// Whether nothing of it runs any more. A leader that ended while other threads run is shown as a
@@ -116,6 +119,7 @@ mod tests {
                     name: name.into(),
                     state: b'S',
                     parent: 17,
+                    group: 4242,
                     session: 4243,
                     threads: 3,
                     start_time: 9876

@@ -4,6 +4,9 @@ use spawner_core::{Capabilities, Support};
 
 use crate::config::Choice;
 
+#[cfg(any(target_os = "macos", target_os = "freebsd", all(test, target_os = "linux")))]
+pub(crate) mod without_keeper;
+
 /// The promises of one mechanism on a host that gives it all it needs, and its story in plain words.
 #[derive(Debug, Clone)]
 pub struct Declared {
@@ -27,6 +30,7 @@ impl Declared {
             Choice::Auto | Choice::CgroupV2 => (cgroup(), CGROUP),
             Choice::Subreaper => (subreaper(), SUBREAPER),
             Choice::PidNamespace => (pid_namespace(), PID_NAMESPACE),
+            Choice::JobObject => (job_object(), JOB_OBJECT),
             Choice::ProcessGroup => (process_group(), PROCESS_GROUP),
         };
         Self { mechanism, capabilities, story }
@@ -69,12 +73,32 @@ supervisor dies first, nothing happens to the tasks: their keepers go on, with t
 new supervisor. When a keeper dies, with or without the others, the kernel ends the whole namespace at once; what is \
 left is the record, which the supervisor or a sweep closes with proof.";
 
+const JOB_OBJECT: &str = "\
+The spawner can end everything that the task started and prove that it is gone, without any privilege: the task is \
+put into a Job Object before its first instruction runs, every process that a member makes is born in it and cannot \
+leave it, whatever its user, its console or its privileges, and one call ends them all. The job's own count of \
+running processes is the proof. It cannot end what the task asked somebody else to start: the Task Scheduler, a \
+service, WMI (`Win32_Process.Create`), a COM server outside the task. \
+When the harness dies, the kernel closes its handles, and with the last handle of a job everything in it is ended; there \
+is no helper process that could die before. A process in the midst of being started is suspended and in the job of the \
+harness, or not started at all. So a sweep finds nothing to end: it looks, and closes the record. For the same \
+reason no task outlives its harness here. A task may ask for a scratch folder, whose removal is part of the clean-up; \
+a file in it that somebody still has open is named with its holder.";
+
 const PROCESS_GROUP: &str = "\
 The spawner can end the task's session and what a walk over the process tree finds. It makes a best-effort attempt at \
 the rest, and it may miss a member that detached itself and whose parents ended. It never says that a task was cleaned \
-up for certain: the best verdict is `unverified`. It is what remains on systems that have nothing better (macOS, BSD). \
+up for certain: the best verdict is `unverified`. It is what remains on systems that have nothing better (macOS, FreeBSD). \
 When the harness dies, the task's keeper ends the session, what the walk finds and what bears the task's mark. When the \
-supervisor dies first, the keepers go on. When a keeper dies, or all of them, a sweep ends what bears the task's mark.";
+supervisor dies first, the keepers go on. When a keeper dies, or all of them, a sweep ends what bears the task's mark.\n\n\
+On macOS and FreeBSD it promises less than the table says, which is for Linux; `spawner capabilities --probe` tells it there. \
+Nobody has run it on these systems yet: it is checked by the compiler for them, and its tests run on Linux, against /proc. The \
+harness itself starts the task and waits for it, and a small helper ends it when the harness dies (best effort: not where the \
+helper is stopped, and not for certain where the harness dies just while a task is started). There is no detached task, since \
+nobody would see how it ended. A member is known by the session, by a place below another member in the process table, or by \
+SPAWNER_TASK_ID in its environment, which macOS keeps to itself for programs that it protects (those in /bin and /usr/bin). It \
+is signalled after its start time was compared, and one system call lies between the two. A sweep takes the id of the boot, \
+which FreeBSD has since version 13.";
 
 /// What holds for every mechanism of this backend.
 fn common() -> Capabilities {
@@ -154,6 +178,56 @@ fn pid_namespace() -> Capabilities {
             "the task's pids are others, and it does not see the host's processes",
         ),
         ..common()
+    }
+}
+
+fn job_object() -> Capabilities {
+    Capabilities {
+        end_everything: Support::guaranteed("TerminateJobObject, on a job that no member can leave"),
+        prove_clean: Support::guaranteed("the job's own count: ActiveProcesses is 0"),
+        name_leftovers: Support::guaranteed("the job's process list, with pid, creation time and program"),
+        name_left_behind: Support::guaranteed("the job's process list after the linger"),
+        ask_first: Support::best_effort(
+            "CTRL_BREAK to the task's process group, and WM_CLOSE to the windows of its members",
+            "CTRL_BREAK takes a console that harness and task share; a member with neither a window nor that \
+             console hears nothing before force",
+        ),
+        end_fork_storm: Support::guaranteed(
+            "TerminateJobObject, which ends all members in one call, repeated until the count is 0",
+        ),
+        end_other_users: Support::guaranteed("TerminateJobObject asks for no permission on the members"),
+        end_with_harness: Support::guaranteed(
+            "kill-on-close: the kernel closes a dead harness's handles, however it died",
+        ),
+        outlive_helpers: Support::guaranteed("there is no helper: the kernel keeps the job"),
+        sweep: Support::guaranteed(
+            "the kernel ended all with the harness; the sweep sees that there is no such job, and closes the record",
+        ),
+        detach: Support::unsupported(
+            "the kernel ends a job with the last handle to it, and there is no helper that would hold one on",
+        ),
+        exact_exit: Support::guaranteed("GetExitCodeProcess on the main process's own handle, all 32 bits"),
+        stream_output: Support::guaranteed("pipes of a fixed size"),
+        terminal: Support::unsupported("there are no pseudo-terminals on Windows in this backend yet"),
+        signal: Support::best_effort(
+            "SIGINT and SIGBREAK as CTRL_BREAK, SIGKILL as TerminateProcess",
+            "Windows has no other signals: they are refused; and CTRL_BREAK takes a console that harness and task \
+             share",
+        ),
+        limit_memory: Support::best_effort(
+            "JobMemoryLimit, on what the job has committed",
+            "an allocation beyond it fails, and how the task ends of that is its own affair: it is told as its exit \
+             code, not as out of memory",
+        ),
+        limit_pids: Support::guaranteed("ActiveProcessLimit; threads are not counted"),
+        limit_cpu: Support::guaranteed("a hard cap of the job's CPU rate"),
+        usage: Support::guaranteed("the job's accounting, of all that was ever in it"),
+        container: Support::unsupported(
+            "its tasks are processes of this host: use a backend of kind `podman`",
+        ),
+        unchanged_view: Support::guaranteed(
+            "nothing but a job, a console process group of its own and SPAWNER_TASK_ID",
+        ),
     }
 }
 

@@ -8,6 +8,9 @@
 //!
 //! Helpers notice the harness's death by the end of a socket, however it died, and end its tasks at once.
 //!
+//! On Windows there are no helpers: each task has a Job Object, whose own count of running processes is the proof,
+//! and which the kernel ends with the harness.
+//!
 //! ```no_run
 //! # async fn example() -> spawner_core::Result<()> {
 //! use spawner_core::{Spawner, TaskSpec, Teardown};
@@ -23,31 +26,35 @@
 //! # }
 //! ```
 
-mod backend;
-mod cgroup;
-mod children;
+#[cfg(any(target_os = "macos", target_os = "freebsd", all(test, target_os = "linux")))]
+mod bsd;
 mod config;
 mod declared;
-mod door;
-mod harness;
-mod hook;
-mod keeper;
-mod obstacle;
-mod probe;
-mod remains;
-mod supervisor;
-mod sys;
-mod tree;
-mod vfork;
-mod wake;
-mod wire;
-mod words;
+mod finding;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+/// What is pure of it is tested everywhere.
+#[cfg(all(test, not(windows)))]
+mod windows {
+    mod command_line;
+    mod environment;
+}
+
+#[cfg(any(target_os = "macos", target_os = "freebsd"))]
+use bsd as platform;
+#[cfg(target_os = "linux")]
+use linux as platform;
+#[cfg(windows)]
+use windows as platform;
 
 /// The kind of this backend in records.
 pub(crate) const KIND: &str = "process";
 
-pub use backend::ProcessSpawner;
 pub use config::{Choice, ProcessConfig};
 pub use declared::{Declared, declared};
-pub use hook::{dismiss_supervisor, fork_supervisor};
-pub use probe::{Finding, HostReport, probe};
+pub use finding::{Finding, HostReport};
+pub use platform::{ProcessSpawner, dismiss_supervisor, fork_supervisor, probe};

@@ -43,6 +43,12 @@ async fn a_chain_is_not_taken_for_gone_when_there_was_no_time_to_end_it() {
             let outcome = spawner.destroy_task(&task, &hasty).await;
             let held = witness.is_held();
             assert!(!outcome.is_clean() || !held, "{round}: a false clean, {outcome:?}");
+            // What is not proved has a name, which is not that of a process whose end was told.
+            let leader = task.record().leader.as_ref().unwrap().pid.to_string();
+            let mut left =
+                outcome.resources().iter().filter(|resource| resource.fate.is_leftover()).peekable();
+            assert!(outcome.is_clean() || left.peek().is_some(), "{outcome:?}");
+            assert!(left.all(|resource| resource.id != leader), "{outcome:?}");
             let outcome = spawner.destroy_task(&task, &Teardown::at_once()).await;
             assert!(outcome.is_clean() && !witness.is_held(), "{round}: {outcome:?}");
         }

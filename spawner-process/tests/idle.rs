@@ -8,6 +8,9 @@ use common::{keeper_of, parent, poll, ticks, with};
 use spawner_core::{Output, Spawner, TaskSpec, Teardown};
 use spawner_process::Choice;
 
+/// One after the other: what one test has this process do would be time that the tasks of another seem to cost.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Private memory of a process, in KiB.
 fn private(pid: u32) -> u64 {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
@@ -17,6 +20,7 @@ fn private(pid: u32) -> u64 {
 
 #[tokio::test]
 async fn a_hundred_running_tasks_cost_no_time() {
+    let _turn = TURN.lock().await;
     for spawner in with(&Choice::MECHANISMS) {
         let name = spawner.mechanism().name();
         let mut tasks = Vec::new();
@@ -59,6 +63,7 @@ async fn a_hundred_running_tasks_cost_no_time() {
 
 #[tokio::test]
 async fn helpers_are_small_also_after_a_large_environment() {
+    let _turn = TURN.lock().await;
     for spawner in with(&[Choice::CgroupV2, Choice::Subreaper]) {
         let name = spawner.mechanism().name();
         let mut spec = TaskSpec::new(["sh", "-c", "exit ${#V3}"]).stdout(Output::Null);
@@ -77,6 +82,29 @@ async fn helpers_are_small_also_after_a_large_environment() {
         println!("{name}: keeper {} KiB, supervisor {} KiB", private(keeper), private(supervisor));
         poll("the keeper is large", || private(keeper) < 256).await;
         assert!(private(supervisor) < 2048, "{name}: {} KiB", private(supervisor));
+        spawner.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_keeper_s_own_memory_is_small_and_does_not_grow_with_their_number() {
+    let _turn = TURN.lock().await;
+    for spawner in with(&[Choice::CgroupV2, Choice::Subreaper]) {
+        let name = spawner.mechanism().name();
+        let mut tasks = Vec::new();
+        for _ in 0..500 {
+            let spec = TaskSpec::new(["sleep", "300"]).stdout(Output::Null);
+            tasks.push(spawner.spawn_task(&spec).await.unwrap());
+        }
+        let early = keeper_of(&tasks[9]);
+        let late = keeper_of(&tasks[490]);
+        // What starting it took is given back a moment later.
+        let (own, others) = (|| private(late), private(early));
+        poll("a late keeper is larger", || own() <= (others + 8).min(72)).await;
+        println!("{name}: {others} KiB, and {} KiB for a late one", own());
+        for task in &tasks {
+            assert!(spawner.destroy_task(task, &Teardown::at_once()).await.is_clean());
+        }
         spawner.shutdown().await.unwrap();
     }
 }

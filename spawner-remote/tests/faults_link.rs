@@ -12,6 +12,7 @@ use common::lab::{
 };
 use common::link::{Link, Loss, can_be_made};
 use common::lock::Witness;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use spawner_core::{CleanupOutcome, Exit, Output, Spawner as _, Teardown, Verdict};
 use spawner_remote::{RemoteConfig, Require};
 
@@ -113,17 +114,23 @@ fn what_a_person_is_told_to_type_ends_the_process() {
             // The far end does not end it by itself for as long as this takes.
             let spawner = spawner(RemoteConfig { lease: 60, ..sshd.config(account) });
             let task = spawner.spawn_task(&sh("trap '' TERM; sleep 7723; :")).await.unwrap();
+            let leader = task.record().leader.clone().unwrap();
+            // Nor by a word that is under way when the link is back: between it and its task is the parent of that.
+            let above = |pid| spawner_core::processes::of(pid).unwrap().parent;
+            let guardian = Pid::from_raw(above(above(leader.pid)).cast_signed()).unwrap();
+            let guardian = pidfd_open(guardian, PidfdFlags::empty()).unwrap();
+            pidfd_send_signal(&guardian, Signal::STOP).unwrap();
             link.lose(Loss::All);
             let teardown = Teardown::at_once().deadline(Duration::from_millis(200));
             let began = Canary::start();
             let outcome = spawner.destroy_task(&task, &teardown).await;
             let remedy = is_unverified(&outcome, &task, &teardown, began.elapsed());
-            let leader = task.record().leader.clone().unwrap();
-            assert!(common::runs(leader.pid), "it was ended, so this shows nothing");
             link.mend();
+            assert!(common::runs(leader.pid), "it was ended, so this shows nothing");
             let typed = std::process::Command::new("/bin/sh").args(["-c", &remedy]).status().unwrap();
             assert!(typed.success(), "{remedy}");
             common::until("it is gone", jitter(), || !common::runs(leader.pid));
+            pidfd_send_signal(&guardian, Signal::CONT).unwrap();
             drop(becomes_clean(&spawner, &task).await);
             spawner.shutdown().await.unwrap();
         });

@@ -97,16 +97,21 @@ Examples:
 
 `spawner COMMAND --help` says more.";
 
+/// The help of `--config`.
+fn config_help() -> String {
+    format!("Read this configuration [default: $SPAWNER_CONFIG, else {}]", spawner::config::SHOWN)
+}
+
 /// Which backend, and from which configuration.
 #[derive(Debug, Args)]
 pub(crate) struct BackendOptions {
     /// Use this backend of the configuration [default: its `default`, else `process`]
     #[arg(long, value_name = "NAME")]
     pub(crate) backend: Option<String>,
-    /// Read this configuration [default: $SPAWNER_CONFIG, else ~/.config/spawner/config.toml]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = config_help())]
     pub(crate) config: Option<PathBuf>,
-    /// Use this mechanism of the backend: auto, cgroup-v2, subreaper, pid-namespace or process-group
+    /// Use this mechanism of the backend: auto, cgroup-v2, subreaper, pid-namespace, job-object or
+    /// process-group
     #[arg(long, value_name = "NAME")]
     pub(crate) mechanism: Option<String>,
 }

@@ -8,7 +8,7 @@ use super::{say, status};
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: Option<String>,
-    pub(crate) status: u8,
+    pub(crate) status: i32,
 }
 
 impl Failure {
@@ -18,7 +18,7 @@ impl Failure {
     }
 
     /// One about which there is nobody to tell.
-    pub(crate) fn silent(status: u8) -> Self {
+    pub(crate) fn silent(status: i32) -> Self {
         Self { message: None, status }
     }
 

@@ -1,18 +1,16 @@
 //! `spawner as-subreaper PROGRAM ARGUMENTS`: for another machine's remote backend, which finds this program here. It
 //! becomes the program, as a process to which every orphan below falls, as perl or python3 would have it.
 
-use std::process::ExitCode;
-
 use super::failure::Failure;
 
 /// The word.
 pub(crate) const FAR: &str = "as-subreaper";
 
 /// Becomes the program; comes back only where that fails.
-pub(crate) fn serve_the_far_end() -> ExitCode {
+pub(crate) fn serve_the_far_end() -> i32 {
     let failure = become_it();
     failure.say();
-    ExitCode::from(failure.status)
+    failure.status
 }
 
 #[cfg(target_os = "linux")]

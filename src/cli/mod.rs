@@ -4,6 +4,7 @@ mod args;
 mod capabilities;
 mod command;
 mod completions;
+#[cfg_attr(not(any(target_os = "linux", windows)), path = "conformance/none.rs")]
 pub(crate) mod conformance;
 mod doctor;
 mod failure;
@@ -19,21 +20,20 @@ mod say;
 mod schema;
 mod status;
 mod stop;
+mod system;
 mod tasks;
 mod values;
-
-use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use self::args::{Arguments, Command};
 pub(crate) use self::far::{FAR, serve_the_far_end};
 
-/// Runs the program.
-pub(crate) fn main() -> ExitCode {
+/// Runs the program; says with which status it ends.
+pub(crate) fn main() -> i32 {
     let arguments = match Arguments::quickly().map_or_else(Arguments::try_parse, Ok) {
         Ok(arguments) => arguments,
-        Err(error) => return ExitCode::from(complain(&error)),
+        Err(error) => return complain(&error),
     };
     let done = log::start(arguments.verbose).and_then(|()| match arguments.command {
         Command::Run(options) => run::run(&options),
@@ -49,24 +49,24 @@ pub(crate) fn main() -> ExitCode {
         Command::Completions { shell } => completions::run(shell),
         Command::Schema { document } => schema::run(document),
     });
-    ExitCode::from(match done {
+    match done {
         Ok(status) => status,
         Err(failure) => {
             failure.say();
             failure.status
         }
-    })
+    }
 }
 
-/// Ends the program with an error.
-pub(crate) fn fail(error: spawner::Error) -> ExitCode {
+/// Says an error, and with which status the program ends.
+pub(crate) fn fail(error: spawner::Error) -> i32 {
     let failure = failure::Failure::from(error);
     failure.say();
-    ExitCode::from(failure.status)
+    failure.status
 }
 
 /// Shows clap's complaint as ours, or the help that was asked for.
-fn complain(error: &clap::Error) -> u8 {
+fn complain(error: &clap::Error) -> i32 {
     let text = error.render();
     if error.use_stderr() {
         say::raw(&text.ansi().to_string().replacen("error:", "spawner:", 1));

@@ -1,9 +1,9 @@
 //! What has to be right before anything is started, and what is said where it is not.
 
 use std::ffi::{OsStr, OsString};
-
 use std::time::Duration;
 
+use clap_lex::OsStrExt as _;
 use spawner::{Backends, Error, ErrorKind, Level, Limits, Spawner, Support, TaskSpec, Teardown};
 
 use super::args::Surroundings;
@@ -79,18 +79,6 @@ fn split(assignment: &OsStr) -> Result<(OsString, OsString), Failure> {
         let shown = assignment.to_string_lossy();
         Failure::new(format!("cannot set the variable `{shown}`: write `--env NAME=VALUE`"))
     };
-    let bytes = assignment.as_encoded_bytes();
-    let at = bytes.iter().position(|&byte| byte == b'=').filter(|&at| at > 0).ok_or_else(bad)?;
-    Ok((text(&bytes[..at]), text(&bytes[at + 1..])))
-}
-
-#[cfg(unix)]
-fn text(bytes: &[u8]) -> OsString {
-    use std::os::unix::ffi::OsStrExt as _;
-    OsStr::from_bytes(bytes).to_owned()
-}
-
-#[cfg(not(unix))]
-fn text(bytes: &[u8]) -> OsString {
-    String::from_utf8_lossy(bytes).into_owned().into()
+    let (name, value) = assignment.split_once("=").filter(|(name, _)| !name.is_empty()).ok_or_else(bad)?;
+    Ok((name.to_owned(), value.to_owned()))
 }

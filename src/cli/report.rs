@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 
 use crate::cli::args::ReportFormat;
 use crate::cli::failure::Failure;
-use crate::cli::out;
+use crate::cli::{out, system};
 
 /// An open way for the report.
 pub(in crate::cli) enum Destination {
@@ -32,9 +32,8 @@ impl Destination {
             return Ok(Self::Stdout);
         }
         let failed = |error| Error::io("open the report", path.display().to_string(), error);
-        if names_a_descriptor(path) {
-            let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
-            return Ok(Self::Direct(file, path.to_owned()));
+        if let Some(opened) = system::open_named_handle(path) {
+            return Ok(Self::Direct(opened.map_err(failed)?, path.to_owned()));
         }
         match fs::metadata(path) {
             Ok(there) if there.is_dir() => {
@@ -42,7 +41,7 @@ impl Destination {
                     .because("it is a folder")
                     .hint("name a file in it"))
             }
-            Ok(there) if !there.is_file() => Ok(Self::Direct(open_special(path)?, path.to_owned())),
+            Ok(there) if !there.is_file() => Ok(Self::Direct(system::open_device(path)?, path.to_owned())),
             // Renaming must replace what a link points to, not the link.
             Ok(_) => Self::beside(fs::canonicalize(path).map_err(failed)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::beside(path.to_owned()),
@@ -97,38 +96,4 @@ impl Destination {
         }
         Ok(())
     }
-}
-
-/// Whether the path means one of our open descriptors: a file that others write to as well, at its end.
-fn names_a_descriptor(path: &Path) -> bool {
-    let standard = ["/dev/stdout", "/dev/stderr", "/dev/stdin"];
-    standard.into_iter().any(|name| path == Path::new(name))
-        || ["/dev/fd", "/proc/self/fd"].into_iter().any(|folder| path.parent() == Some(Path::new(folder)))
-}
-
-/// Opens a device, or a pipe that somebody reads; does not wait for a reader.
-#[cfg(unix)]
-fn open_special(path: &Path) -> Result<File, Error> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let name = path.display().to_string();
-    match OpenOptions::new().write(true).custom_flags(nonblocking).open(path) {
-        Ok(file) => {
-            // It is ours alone, so that nobody else is surprised that it waits again.
-            rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::empty())
-                .map_err(|error| Error::io("open the report", name, error.into()))?;
-            Ok(file)
-        }
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
-            Err(Error::io("open the report", name, error).hint("nobody reads it: start its reader first"))
-        }
-        Err(error) => Err(Error::io("open the report", name, error)),
-    }
-}
-
-#[cfg(not(unix))]
-fn open_special(path: &Path) -> Result<File, Error> {
-    let opened = OpenOptions::new().write(true).open(path);
-    opened.map_err(|error| Error::io("open the report", path.display().to_string(), error))
 }

@@ -1,23 +1,18 @@
 //! The event loop.
 
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 use spawner::{Backend, Error, ErrorKind, Result};
 use tokio::runtime::{Builder, Runtime};
 
 use super::failure::Failure;
-
-/// How many descriptors tokio takes for itself, with some to spare.
-const DESCRIPTORS: usize = 8;
+use super::system;
 
 /// The event loop, in this one thread.
 pub(crate) fn current_thread() -> Result<Runtime> {
     let failed = |error| Error::io("start", "the event loop", error);
     // Where there are no descriptors left, tokio panics; an error is better.
-    let spare: std::io::Result<Vec<OwnedFd>> =
-        (0..DESCRIPTORS).map(|_| std::io::stdin().as_fd().try_clone_to_owned()).collect();
-    drop(spare.map_err(failed)?);
+    system::have_descriptors().map_err(failed)?;
     Builder::new_current_thread().enable_all().build().map_err(failed)
 }
 

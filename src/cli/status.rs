@@ -3,37 +3,38 @@
 use spawner::{CleanupOutcome, Error, ErrorKind, Exit};
 
 /// With `--on-leak fail`: the verdict is not clean, or something was left behind.
-pub(crate) const LEAKED: u8 = 123;
+pub(crate) const LEAKED: i32 = 123;
 /// The task ran longer than its timeout.
-pub(crate) const TIMED_OUT: u8 = 124;
+pub(crate) const TIMED_OUT: i32 = 124;
 /// `spawner` itself failed.
-pub(crate) const FAILED: u8 = 125;
+pub(crate) const FAILED: i32 = 125;
 /// The task's program is there and cannot be executed.
-pub(crate) const NOT_EXECUTABLE: u8 = 126;
+pub(crate) const NOT_EXECUTABLE: i32 = 126;
 /// The task's program was not found.
-pub(crate) const NOT_FOUND: u8 = 127;
+pub(crate) const NOT_FOUND: i32 = 127;
 /// The task died of signal n: this plus n.
-pub(crate) const SIGNALLED: u8 = 128;
+pub(crate) const SIGNALLED: i32 = 128;
+/// The largest status that Unix has.
+const LARGEST: i32 = 255;
 /// The kernel killed the task since its memory ran out: what a shell says of SIGKILL.
-pub(crate) const OUT_OF_MEMORY: u8 = SIGNALLED + 9;
+pub(crate) const OUT_OF_MEMORY: i32 = SIGNALLED + 9;
 /// Nobody reads our standard output any more: what a shell says of SIGPIPE.
-pub(crate) const BROKEN_PIPE: u8 = SIGNALLED + 13;
+pub(crate) const BROKEN_PIPE: i32 = SIGNALLED + 13;
 
 /// The status that says how a task ended.
-pub(crate) fn of_exit(exit: &Exit) -> u8 {
+pub(crate) fn of_exit(exit: &Exit) -> i32 {
     match exit {
-        Exit::Exited { code } => u8::try_from(*code).unwrap_or(FAILED),
-        Exit::Signalled { signal, .. } => {
-            u8::try_from(*signal).map_or(FAILED, |n| SIGNALLED.saturating_add(n))
-        }
+        // A status has 8 bits on Unix, and 32 on Windows.
+        Exit::Exited { code } if cfg!(windows) || (0..=LARGEST).contains(code) => *code,
+        Exit::Signalled { signal, .. } if (0..=LARGEST).contains(signal) => LARGEST.min(SIGNALLED + signal),
         Exit::OutOfMemory => OUT_OF_MEMORY,
         Exit::TimedOut => TIMED_OUT,
-        Exit::Lost { .. } => FAILED,
+        Exit::Exited { .. } | Exit::Signalled { .. } | Exit::Lost { .. } => FAILED,
     }
 }
 
 /// The status that says why there is no task.
-pub(crate) fn of_error(error: &Error) -> u8 {
+pub(crate) fn of_error(error: &Error) -> i32 {
     match error.kind() {
         ErrorKind::ProgramNotFound => NOT_FOUND,
         ErrorKind::NotExecutable => NOT_EXECUTABLE,

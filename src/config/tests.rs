@@ -33,7 +33,8 @@ fn a_mistake_is_told_with_file_line_name_and_what_would_be_right() {
         ),
         (
             "[backend.x]\nkind = \"vm\"",
-            "c.toml:2: unknown kind of backend `vm` (there are `process`, `podman`, `remote`)",
+            // Then the kinds that were built in.
+            "c.toml:2: unknown kind of backend `vm` (there ",
         ),
         ("\n[backend.x]\n", "c.toml:2: the backend `x` has no `kind` (add `kind = \"process\"`)"),
         (

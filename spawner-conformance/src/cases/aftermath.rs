@@ -4,22 +4,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
 use spawner_core::{Capability, Level, TaskRecord, Teardown};
 
+use super::platform;
 use crate::case::{Checked, NotPassed, require};
 use crate::harness::Harness;
 use crate::judge;
 use crate::scene::Scene;
-use crate::witness::{Herd, groups_of};
+use crate::witness::{Blow, Herd, groups_of};
 
-/// Tasks as wild as a promise of this level allows, how many of their processes tell that they are ready, and how
-/// many they have then.
-const WILD: &[(&str, u64, usize)] =
-    &[("well-behaved", 1, 1), ("ignores-term", 2, 2), ("stubborn-daemon", 1, 2), ("subreaper", 2, 2)];
-/// The wildest whose main process stays, where its end would be the end of all.
-const STAYING: &[(&str, u64, usize)] =
-    &[("well-behaved", 1, 1), ("ignores-term", 2, 2), ("stubborn-daemon", 1, 2)];
+/// Tasks that no effort is too small for; how many of their processes tell that they are ready, and how many they
+/// have then.
 const TAME: &[(&str, u64, usize)] = &[("well-behaved", 1, 1), ("stopped", 2, 2)];
 
 /// A task of a harness, and the witness of it alone.
@@ -53,8 +48,8 @@ pub(super) async fn party(scene: &Scene, capability: Capability) -> Checked<Part
 /// The same in a harness that was started.
 pub(super) async fn party_of(scene: &Scene, capability: Capability, harness: Harness) -> Checked<Party> {
     let workloads = match level(scene, capability)? {
-        Level::Guaranteed if scene.is_first().await? => STAYING,
-        Level::Guaranteed => WILD,
+        Level::Guaranteed if scene.is_first().await? => platform::STAYING,
+        Level::Guaranteed => platform::WILD,
         Level::BestEffort | Level::Unsupported => TAME,
     };
     let mut party = Party { harness, tasks: Vec::new() };
@@ -148,8 +143,10 @@ impl Party {
         for task in &self.tasks {
             task.scene.witness.gone_within(give_up.saturating_duration_since(Instant::now())).await?;
         }
-        // What can be missed is never proved to be gone, so that a sweep has the last word.
-        if scene.level(Capability::Sweep) != Level::Unsupported && !scene.guaranteed(Capability::ProveClean) {
+        // What can be missed is never proved to be gone, so that a sweep has the last word; and so it has where nobody
+        // is left to close the record.
+        let closes = platform::RECORDS_CLOSE && scene.guaranteed(Capability::ProveClean);
+        if scene.level(Capability::Sweep) != Level::Unsupported && !closes {
             swept(scene, &self.tasks).await?;
         }
         self.no_traces(scene, groups).await
@@ -160,7 +157,7 @@ impl Party {
         let give_up = Instant::now() + scene.later();
         let mut containers = Vec::new();
         loop {
-            let helpers = self.harness.remains();
+            let helpers = self.harness.remains()?;
             let groups: Vec<_> = groups.iter().filter(|group| group.exists()).collect();
             let mut files = scene.on_record();
             if scene.level(Capability::Sweep) == Level::Unsupported {
@@ -188,12 +185,12 @@ impl Party {
 
     /// Kills the harness and these helpers of it so that none has the time to do anything about it.
     pub(super) fn kill_with(&mut self, helpers: impl Fn(&Harness) -> Herd) -> Checked {
-        self.harness.signal(Signal::STOP)?;
+        self.harness.suffer(Blow::Stop)?;
         // What has just been forked is found the second time, when its parent is stopped.
-        helpers(&self.harness).signal(Signal::STOP)?;
+        helpers(&self.harness).suffer(Blow::Stop)?;
         let herd = helpers(&self.harness);
-        herd.signal(Signal::STOP)?;
-        herd.signal(Signal::KILL)?;
+        herd.suffer(Blow::Stop)?;
+        herd.suffer(Blow::Kill)?;
         self.harness.kill()
     }
 }

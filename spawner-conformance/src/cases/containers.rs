@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use spawner_core::{Capability, Exit, Output, Task, TaskSpec, Teardown};
 
 use super::detach::patient;
+use super::platform;
 use super::view::told;
 use crate::case::{Case, Checked, NotPassed, case, require};
 use crate::mischief;
@@ -103,7 +104,7 @@ async fn removed(scene: Arc<Scene>) -> Checked {
     };
     let exit = exit.map_err(|error| error.to_string())??;
     // The kernel may have told of the end before the engine could not tell of it any more.
-    let known = matches!(exit, Exit::Lost { .. } | Exit::Signalled { signal: libc::SIGKILL, .. });
+    let known = matches!(exit, Exit::Lost { .. }) || platform::is_killed(&exit);
     require!(known, "the container was removed by force, and the task {exit}");
     let outcome = scene.end(&task, &patient()).await?;
     require!(!outcome.escalated(), "force was used on a container that was gone");
@@ -124,7 +125,7 @@ async fn killed(scene: Arc<Scene>) -> Checked {
     let Some((task, engine, id)) = started(&scene, "ignores-term", 2).await? else { return Ok(()) };
     engine.ask(&["kill", "--signal", "KILL", &id])?;
     let exit = scene.wait(&task).await?;
-    let killed = matches!(exit, Exit::Signalled { signal: libc::SIGKILL, .. });
+    let killed = platform::is_killed(&exit);
     require!(killed, "somebody killed the container, and the task {exit}");
     let outcome = scene.end(&task, &patient()).await?;
     if scene.is_first().await? {
@@ -224,8 +225,7 @@ async fn wishes(scene: Arc<Scene>) -> Checked {
     std::fs::write(folder.join("told"), "from the host\n")?;
     // Another user has to take the lock.
     std::fs::write(scene.witness.lock(), "")?;
-    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    std::fs::set_permissions(scene.witness.lock(), everybody)?;
+    platform::open_to_everybody(scene.witness.lock())?;
     let all = |spec: &mut TaskSpec| {
         spec.container.user = Some("12:34".into());
         spec.container.volumes.push(format!("{}:/wished:ro", folder.display()));

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use spawner_core::Exit;
 
 use super::detach::patient;
+use super::platform;
 use crate::case::{Case, Checked, case, require};
 use crate::scene::Scene;
 
 pub(super) const CASES: &[Case] = &[
     case!(thousand, "a-thousand-clean-runs-are-clean", [ProveClean]).within(120),
     case!(short_lived, "five-hundred-short-lived-children-leave-nothing", [ProveClean, NameLeftBehind]),
-    case!(at_once, "a-hundred-tasks-at-once-are-kept-apart", [EndEverything, ProveClean]).within(90),
+    case!(at_once, "a-hundred-tasks-at-once-are-kept-apart", [EndEverything, ProveClean]).within(150),
 ];
 
 async fn thousand(scene: Arc<Scene>) -> Checked {
@@ -19,7 +20,7 @@ async fn thousand(scene: Arc<Scene>) -> Checked {
     let runs = match (scene.contained(), scene.elsewhere()) {
         (true, _) => 50,
         (false, true) => 100,
-        (false, false) => 1000,
+        (false, false) => platform::RUNS,
     };
     for run in 0..runs {
         let code = run % 256;
@@ -34,7 +35,7 @@ async fn thousand(scene: Arc<Scene>) -> Checked {
 }
 
 async fn short_lived(scene: Arc<Scene>) -> Checked {
-    let task = scene.start("short-lived", &["500"]).await?;
+    let task = scene.start("short-lived", &[&platform::SHORT_LIVED.to_string()]).await?;
     scene.wait_for(&task, &Exit::Exited { code: 0 }).await?;
     let outcome = scene.end(&task, &patient()).await?;
     require!(outcome.left_behind_total() == 0, "left behind: {:?}", outcome.left_behind());
@@ -44,7 +45,7 @@ async fn short_lived(scene: Arc<Scene>) -> Checked {
 
 async fn at_once(scene: Arc<Scene>) -> Checked {
     let mut tasks = Vec::new();
-    let count: u64 = if scene.elsewhere() { 50 } else { 100 };
+    let count: u64 = if scene.elsewhere() { 50 } else { platform::AT_ONCE };
     for _ in 0..count {
         tasks.push(scene.start("well-behaved", &[]).await?);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use spawner_core::{Capability, CleanupOutcome, Exit, Teardown};
 
+use super::platform;
 use crate::case::{Case, Checked, NotPassed, case, require};
 use crate::host::Need;
 use crate::judge;
@@ -17,18 +18,21 @@ pub(super) const CASES: &[Case] = &[
     case!(set_sid, "another-session-is-no-way-out", [EndEverything, NameLeftBehind]),
     case!(daemon, "a-double-forked-daemon-is-ended", [EndEverything, NameLeftBehind]),
     case!(no_environment, "an-empty-environment-is-no-way-out", [EndEverything]),
-    case!(subreaper, "a-subreaper-of-the-task-s-own-is-ended-with-its-daemon", [EndEverything]),
+    case!(subreaper, "a-subreaper-of-the-task-s-own-is-ended-with-its-daemon", [EndEverything])
+        .needs(&[Need::Unix("an orphan falls to nobody")]),
     case!(pid_namespace, "a-pid-namespace-of-the-task-s-own-is-ended", [EndEverything])
         .needs(&[Need::PidNamespaces]),
-    case!(undumpable, "an-undumpable-daemon-is-ended", [EndEverything]).needs(&[Need::OpenProc]),
+    case!(undumpable, "an-undumpable-daemon-is-ended", [EndEverything])
+        .needs(&[Need::Unix("no process is undumpable"), Need::OpenProc]),
     case!(dead_leader, "a-dead-first-thread-hides-nothing", [EndEverything, NameLeftBehind]),
-    case!(hostile_name, "a-hostile-name-misleads-nobody", [EndEverything, NameLeftBehind]),
+    case!(hostile_name, "a-hostile-name-misleads-nobody", [EndEverything, NameLeftBehind])
+        .needs(&[Need::Unix("a process is named after its file, and gives itself no name")]),
     case!(zombies, "zombies-are-not-left-behind", [NameLeftBehind, ProveClean]),
 ];
 
 /// A teardown with time enough for a busy machine, and a linger short enough for a test.
 pub(super) fn patient() -> Teardown {
-    Teardown::default().grace(Duration::from_secs(8)).linger(Duration::from_millis(60))
+    Teardown::default().grace(platform::GRACE).linger(Duration::from_millis(60))
 }
 
 /// Runs a workload whose main process ends, and asserts that `count` processes were left behind by it; none where

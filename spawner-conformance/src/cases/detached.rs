@@ -9,6 +9,7 @@ use spawner_core::{Capability, ErrorKind, Exit, Level, Task, TaskRecord, TaskSpe
 
 use super::aftermath::Party;
 use super::detach::patient;
+use super::platform;
 use crate::case::{Case, Checked, NotPassed, case, require};
 use crate::harness::Harness;
 use crate::judge;
@@ -105,7 +106,7 @@ async fn outlives(scene: Arc<Scene>) -> Checked {
         Err(error) => require!(error.kind() == ErrorKind::Taken, "its streams: {error}"),
     }
     holds(&all, logs.stdout.as_deref(), "on duty\n").await?;
-    spawner.signal_task(task, libc::SIGUSR1).await?;
+    spawner.signal_task(task, platform::HEEDED).await?;
     all.second.wait_for(task, &Exit::Exited { code: 33 }).await?;
     holds(&all, logs.stdout.as_deref(), "on duty\noff duty\n").await?;
     holds(&all, logs.stderr.as_deref(), "nothing happened\n").await?;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use spawner_core::{AskScope, Capability, ErrorKind, Exit, Level, Task, TaskState, Teardown};
 
 use super::detach::patient;
-use crate::case::{Case, Checked, case, require};
+use super::platform;
+use crate::case::{Case, Checked, NotPassed, case, require};
+use crate::host::Need;
 use crate::scene::Scene;
 
 pub(super) const CASES: &[Case] = &[
@@ -18,14 +20,11 @@ pub(super) const CASES: &[Case] = &[
     case!(at_once, "no-grace-means-force-at-once", [EndEverything]),
     case!(on_request, "what-is-made-on-request-is-ended-too", [EndEverything]),
     case!(statuses, "exit-statuses-are-exact", [ExactExit]),
-    case!(signals, "signals-are-told-exactly", [ExactExit]),
+    case!(platform::signals, "signals-are-told-exactly", [ExactExit])
+        .needs(&[Need::Unix("there are no signals that end a process")]),
     case!(waiting, "waiting-can-be-repeated", [ExactExit]),
     case!(signalling, "a-signal-reaches-the-main-process-and-nobody-later", [Signal]),
 ];
-
-pub(super) fn signalled(signal: i32) -> Exit {
-    Exit::Signalled { signal, core: false }
-}
 
 async fn well_behaved(scene: Arc<Scene>) -> Checked {
     let task = scene.start_ready("well-behaved", &[], 1).await?;
@@ -35,9 +34,7 @@ async fn well_behaved(scene: Arc<Scene>) -> Checked {
     require!(outcome.left_behind_total() == 0, "a task that did not end by itself left something behind");
     if scene.guaranteed(Capability::AskFirst) {
         require!(!outcome.escalated(), "force was used on a task that ends when asked");
-        // A first process that has no handler never hears the request, and what it asks for is done to it.
-        let signal = if scene.is_first().await? { libc::SIGKILL } else { libc::SIGTERM };
-        scene.wait_for(&task, &signalled(signal)).await?;
+        platform::ended_when_asked(&scene, &task).await?;
     }
     Ok(())
 }
@@ -68,7 +65,7 @@ async fn ignores_term(scene: Arc<Scene>) -> Checked {
             outcome.elapsed()
         );
     }
-    scene.wait_for(&task, &signalled(libc::SIGKILL)).await
+    platform::ended_by_force(&scene, &task).await
 }
 
 async fn grace(scene: Arc<Scene>) -> Checked {
@@ -110,7 +107,7 @@ async fn at_once(scene: Arc<Scene>) -> Checked {
     let task = scene.start_ready("takes-its-grace", &[], 1).await?;
     let outcome = scene.end(&task, &Teardown::at_once()).await?;
     require!(outcome.escalated(), "a teardown without grace is force, and this one says that it was not");
-    scene.wait_for(&task, &signalled(libc::SIGKILL)).await
+    platform::ended_by_force(&scene, &task).await
 }
 
 async fn on_request(scene: Arc<Scene>) -> Checked {
@@ -133,38 +130,7 @@ async fn statuses(scene: Arc<Scene>) -> Checked {
         scene.wait_for(&task, &Exit::Exited { code }).await?;
         drop(scene.end(&task, &patient()).await?);
     }
-    Ok(())
-}
-
-async fn signals(scene: Arc<Scene>) -> Checked {
-    if scene.is_first().await? {
-        return signals_of_a_first(&scene).await;
-    }
-    let signals = [libc::SIGKILL, libc::SIGTERM, libc::SIGSEGV, libc::SIGABRT, libc::SIGUSR1, libc::SIGPIPE];
-    for signal in signals {
-        let task = scene.start("dies-of", &[&signal.to_string()]).await?;
-        is_told(&scene, &task, signal).await?;
-    }
-    Ok(())
-}
-
-/// A first process does not hear its own signals. It dies of a fault, and of SIGKILL from outside.
-async fn signals_of_a_first(scene: &Scene) -> Checked {
-    let deaf = scene.start("dies-of", &[&libc::SIGTERM.to_string()]).await?;
-    scene.wait_for(&deaf, &Exit::Exited { code: 66 }).await?;
-    drop(scene.end(&deaf, &patient()).await?);
-    let faulty = scene.start("faults", &[]).await?;
-    is_told(scene, &faulty, libc::SIGSEGV).await?;
-    let killed = scene.start_ready("well-behaved", &[], 1).await?;
-    scene.witness.end_survivors().await?;
-    is_told(scene, &killed, libc::SIGKILL).await
-}
-
-async fn is_told(scene: &Scene, task: &Task, signal: i32) -> Checked {
-    let exit = scene.wait(task).await?;
-    let told = matches!(exit, Exit::Signalled { signal: told, .. } if told == signal);
-    require!(told, "the task {exit}, and it should be: ended by signal {signal}");
-    scene.end(task, &patient()).await.map(drop)
+    platform::more_statuses(&scene).await
 }
 
 async fn waiting(scene: Arc<Scene>) -> Checked {
@@ -177,8 +143,11 @@ async fn waiting(scene: Arc<Scene>) -> Checked {
         let first = scene.wait(&task).await?;
         return scene.wait_for(&task, &first).await;
     }
-    let (first, second, sent) =
-        tokio::join!(scene.wait(&task), scene.wait(&task), scene.spawner.signal_task(&task, libc::SIGUSR1));
+    let sending = async {
+        let sent = scene.spawner.signal_task(&task, platform::HEEDED).await;
+        heard(&scene, &task, sent).await
+    };
+    let (first, second, sent) = tokio::join!(scene.wait(&task), scene.wait(&task), sending);
     sent?;
     let (first, second) = (first?, second?);
     require!(first == exit && second == exit, "two who waited together were told {first} and {second}");
@@ -187,9 +156,22 @@ async fn waiting(scene: Arc<Scene>) -> Checked {
     scene.wait_for(&task, &exit).await
 }
 
+/// Skips the case, and ends the task, where the backend does its best to send a signal and this place has no way.
+async fn heard(scene: &Scene, task: &Task, sent: spawner_core::Result<()>) -> Checked {
+    match sent {
+        Err(error)
+            if platform::has_no_way(&error) && scene.level(Capability::Signal) == Level::BestEffort =>
+        {
+            drop(scene.end(task, &Teardown::at_once()).await?);
+            Err(NotPassed::Skipped(error.to_string()))
+        }
+        sent => Ok(sent?),
+    }
+}
+
 async fn signalling(scene: Arc<Scene>) -> Checked {
     let task = scene.start_ready("heeds-a-signal", &[], 1).await?;
-    let sent = scene.spawner.signal_task(&task, libc::SIGUSR1).await;
+    let sent = scene.spawner.signal_task(&task, platform::HEEDED).await;
     if scene.level(Capability::Signal) == Level::Unsupported {
         let kind = sent.map_err(|error| error.kind());
         let refused = kind == Err(ErrorKind::Unsupported(Capability::Signal));
@@ -197,9 +179,9 @@ async fn signalling(scene: Arc<Scene>) -> Checked {
         drop(scene.end(&task, &Teardown::at_once()).await?);
         return Ok(());
     }
-    sent?;
+    heard(&scene, &task, sent).await?;
     scene.wait_for(&task, &Exit::Exited { code: 33 }).await?;
-    let late = scene.spawner.signal_task(&task, libc::SIGUSR1).await.map_err(|error| error.kind());
+    let late = scene.spawner.signal_task(&task, platform::HEEDED).await.map_err(|error| error.kind());
     require!(late == Err(ErrorKind::UnknownTask), "a signal to a task that had ended gave {late:?}");
     drop(scene.end(&task, &patient()).await?);
     Ok(())

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::Signal;
 use spawner_core::{Capability, TaskState, Teardown};
 
-use super::aftermath::{Own, Party, level, party, party_of, swept};
+use super::aftermath::{Own, Party, level, party, swept};
 use super::detach::patient;
+use super::platform;
 use crate::case::{Case, Checked, case, require};
-use crate::harness::{Death, Harness};
+use crate::harness::{Death, Harness, has_died_so};
 use crate::host::Need;
 use crate::scene::Scene;
-use crate::witness::MemoryJail;
+use crate::witness::Blow;
 
 pub(super) const CASES: &[Case] = &[
     case!(killed, "a-killed-harness-leaves-nothing", [EndWithHarness]),
@@ -20,10 +20,12 @@ pub(super) const CASES: &[Case] = &[
     case!(aborts, "a-harness-that-aborts-leaves-nothing", [EndWithHarness]),
     case!(exits, "a-harness-that-just-exits-leaves-nothing", [EndWithHarness]),
     case!(returns, "a-harness-whose-main-returns-leaves-nothing", [EndWithHarness]),
-    case!(out_of_memory, "a-harness-that-runs-out-of-memory-leaves-nothing", [EndWithHarness])
-        .needs(&[Need::MemoryGroup]),
-    case!(group, "a-harness-killed-with-its-process-group-leaves-nothing", [EndWithHarness]),
-    case!(session, "a-harness-killed-with-its-session-leaves-nothing", [EndWithHarness]),
+    case!(platform::out_of_memory, "a-harness-that-runs-out-of-memory-leaves-nothing", [EndWithHarness])
+        .needs(&[Need::Unix("who wants too much memory is refused it, and not ended"), Need::MemoryGroup]),
+    case!(platform::group, "a-harness-killed-with-its-process-group-leaves-nothing", [EndWithHarness])
+        .needs(&[Need::Unix("nothing kills a process group")]),
+    case!(platform::session, "a-harness-killed-with-its-session-leaves-nothing", [EndWithHarness])
+        .needs(&[Need::Unix("no process leads a session of its own")]),
     case!(spawning, "a-harness-killed-while-it-starts-and-destroys-leaves-nothing", [EndWithHarness]),
     case!(asking, "a-harness-killed-while-it-waits-for-a-grace-leaves-nothing", [EndWithHarness]),
     case!(forcing, "a-harness-killed-while-it-uses-force-leaves-nothing", [EndWithHarness]),
@@ -40,62 +42,29 @@ async fn killed(scene: Arc<Scene>) -> Checked {
     party.nothing_left(&scene, &groups, scene.soon()).await
 }
 
-/// Has the harness die by its own hand, which must be of `signal`.
-async fn dies(scene: &Scene, how: Death, signal: Option<i32>) -> Checked {
+/// Has the harness die by its own hand.
+async fn dies(scene: &Scene, how: Death) -> Checked {
     let mut party = party(scene, Capability::EndWithHarness).await?;
     let groups = party.groups();
-    let died_of = party.harness.die(how).await?;
-    require!(died_of == signal, "the harness died of {died_of:?} and not of {signal:?}");
+    let status = party.harness.die(how).await?;
+    require!(has_died_so(how, status), "the harness was to die by {how:?}, and it did so with {status}");
     party.nothing_left(scene, &groups, scene.soon()).await
 }
 
 async fn panics(scene: Arc<Scene>) -> Checked {
-    dies(&scene, Death::Panic, None).await
+    dies(&scene, Death::Panic).await
 }
 
 async fn aborts(scene: Arc<Scene>) -> Checked {
-    dies(&scene, Death::Abort, Some(libc::SIGABRT)).await
+    dies(&scene, Death::Abort).await
 }
 
 async fn exits(scene: Arc<Scene>) -> Checked {
-    dies(&scene, Death::Exit, None).await
+    dies(&scene, Death::Exit).await
 }
 
 async fn returns(scene: Arc<Scene>) -> Checked {
-    dies(&scene, Death::Return, None).await
-}
-
-/// The jail is around the harness, its helpers and its tasks, and the kernel picks the one that eats.
-async fn out_of_memory(scene: Arc<Scene>) -> Checked {
-    level(&scene, Capability::EndWithHarness)?;
-    let jail = MemoryJail::make(128 << 20)?;
-    let harness = Harness::start(&scene)?;
-    jail.take_in(harness.pid())?;
-    let mut party = party_of(&scene, Capability::EndWithHarness, harness).await?;
-    let mut groups = party.groups();
-    groups.remove(jail.folder());
-    let died_of = party.harness.die(Death::Eat).await?;
-    require!(died_of == Some(libc::SIGKILL), "the harness ate too much and died of {died_of:?}");
-    party.nothing_left(&scene, &groups, scene.soon()).await?;
-    Ok(jail.remove()?)
-}
-
-async fn group(scene: Arc<Scene>) -> Checked {
-    let mut party = party(&scene, Capability::EndWithHarness).await?;
-    let groups = party.groups();
-    party.harness.kill_group()?;
-    party.nothing_left(&scene, &groups, scene.soon()).await
-}
-
-async fn session(scene: Arc<Scene>) -> Checked {
-    level(&scene, Capability::EndWithHarness)?;
-    let mut harness = Harness::start_plain(&scene)?;
-    harness.lead_session().await?;
-    let mut party = party_of(&scene, Capability::EndWithHarness, harness).await?;
-    let groups = party.groups();
-    party.harness.session().signal(Signal::KILL)?;
-    party.harness.reap()?;
-    party.nothing_left(&scene, &groups, scene.soon()).await
+    dies(&scene, Death::Return).await
 }
 
 /// Kills harnesses at moments that are spread over the starting and destroying of three tasks at a time.
@@ -143,9 +112,9 @@ async fn forcing(scene: Arc<Scene>) -> Checked {
 async fn stopped(scene: Arc<Scene>) -> Checked {
     let mut party = party(&scene, Capability::EndWithHarness).await?;
     let before = party.living();
-    party.harness.signal(Signal::STOP)?;
+    party.harness.suffer(Blow::Stop)?;
     party.lives_on(before, Duration::from_millis(300)).await?;
-    party.harness.signal(Signal::CONT)?;
+    party.harness.suffer(Blow::Continue)?;
     party.lives_on(before, Duration::from_millis(50)).await?;
     party.destroy_all(false).await?;
     // And one that goes on dies as any other.

@@ -7,14 +7,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
 use spawner_core::{Capability, Level};
 
 use super::aftermath::{Party, level, party, swept};
 use crate::case::{Case, Checked, NotPassed, case, require};
 use crate::harness::Harness;
 use crate::scene::Scene;
-use crate::witness::Herd;
+use crate::witness::{Blow, Herd};
 
 pub(super) const CASES: &[Case] = &[
     case!(killed_alone, "a-harness-goes-on-when-its-helpers-are-killed", [OutliveHelpers]),
@@ -39,10 +38,10 @@ async fn helped(scene: &Scene) -> Checked<Party> {
 
 /// Something befalls helpers of a living harness; it starts and destroys another task all the same, and then
 /// those that the helpers had. What was ended meanwhile is ended.
-async fn goes_on(scene: &Scene, helpers: fn(&Harness) -> Herd, signal: Signal) -> Checked {
+async fn goes_on(scene: &Scene, helpers: fn(&Harness) -> Herd, blow: Blow) -> Checked {
     let mut party = helped(scene).await?;
     let groups = party.groups();
-    helpers(&party.harness).signal(signal)?;
+    helpers(&party.harness).suffer(blow)?;
     let mut old = std::mem::take(&mut party.tasks);
     let began = Instant::now();
     party.spawn(scene, "ignores-term", 2).await?;
@@ -56,20 +55,20 @@ async fn goes_on(scene: &Scene, helpers: fn(&Harness) -> Herd, signal: Signal) -
 }
 
 async fn killed_alone(scene: Arc<Scene>) -> Checked {
-    goes_on(&scene, Harness::helpers, Signal::KILL).await
+    goes_on(&scene, Harness::helpers, Blow::Kill).await
 }
 
 async fn all_killed_alone(scene: Arc<Scene>) -> Checked {
     level(&scene, Capability::Sweep)?;
-    goes_on(&scene, Harness::all_helpers, Signal::KILL).await
+    goes_on(&scene, Harness::all_helpers, Blow::Kill).await
 }
 
 async fn stopped_alone(scene: Arc<Scene>) -> Checked {
-    goes_on(&scene, Harness::helpers, Signal::STOP).await
+    goes_on(&scene, Harness::helpers, Blow::Stop).await
 }
 
 async fn all_stopped_alone(scene: Arc<Scene>) -> Checked {
-    goes_on(&scene, Harness::all_helpers, Signal::STOP).await
+    goes_on(&scene, Harness::all_helpers, Blow::Stop).await
 }
 
 /// At every distance from at once to half a second: the harness may have noticed by then, or not.
@@ -77,7 +76,7 @@ async fn killed_before(scene: Arc<Scene>) -> Checked {
     for distance in [0, 1, 5, 30, 500].map(Duration::from_millis) {
         let mut party = helped(&scene).await?;
         let groups = party.groups();
-        party.harness.helpers().signal(Signal::KILL)?;
+        party.harness.helpers().suffer(Blow::Kill)?;
         tokio::time::sleep(distance).await;
         party.harness.kill()?;
         nothing_left(&scene, &party, &groups).await?;
@@ -104,11 +103,11 @@ async fn stopped_then_dies(scene: &Scene, helpers: fn(&Harness) -> Herd) -> Chec
     let mut party = helped(scene).await?;
     let groups = party.groups();
     let herd = helpers(&party.harness);
-    herd.signal(Signal::STOP)?;
+    herd.suffer(Blow::Stop)?;
     party.harness.kill()?;
     let left = party.nothing_left(scene, &groups, scene.later()).await;
     // A backend that fails here must not leave them stopped for ever.
-    herd.signal(Signal::CONT)?;
+    herd.suffer(Blow::Continue)?;
     left
 }
 

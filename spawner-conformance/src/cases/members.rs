@@ -7,12 +7,14 @@ use spawner_core::{Capability, TaskState};
 
 use super::detach::patient;
 use crate::case::{Case, Checked, case, require};
+use crate::host::Need;
 use crate::scene::Scene;
 
 pub(super) const CASES: &[Case] = &[
     case!(stopped, "a-stopped-member-hears-the-request", [EndEverything, AskFirst]),
     case!(stopped_by_force, "a-stopped-member-is-ended-by-force", [EndEverything]),
-    case!(traced, "a-traced-member-and-its-stopped-tracer-are-ended", [EndEverything]),
+    case!(traced, "a-traced-member-and-its-stopped-tracer-are-ended", [EndEverything])
+        .needs(&[Need::Unix("there are no trace stops")]),
     case!(zombies, "unreaped-zombies-are-not-survivors", [ProveClean, NameLeftovers]),
     case!(dead_main, "a-dead-main-thread-is-not-the-end-of-the-task", [EndEverything, ExactExit]),
 ];

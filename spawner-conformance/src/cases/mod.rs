@@ -19,7 +19,16 @@ mod streams;
 mod sweep;
 mod teardown;
 mod terminal;
+#[cfg(unix)]
+mod unix;
 mod view;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+use unix as platform;
+#[cfg(windows)]
+use windows as platform;
 
 use spawner_core::Capability;
 

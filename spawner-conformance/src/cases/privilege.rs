@@ -27,8 +27,6 @@ pub(super) const CASES: &[Case] = &[
 
 /// `nobody`, everywhere that we run.
 const NOBODY: &str = "65534";
-/// The same.
-pub(super) const NOBODY_UID: u32 = 65534;
 
 async fn other_user(scene: Arc<Scene>) -> Checked {
     leaves(&scene, "other-user", &[NOBODY], 1, 0).await.map(drop)

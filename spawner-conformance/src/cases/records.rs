@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use spawner_core::{Capability, Journal, TaskId, Teardown};
 
 use super::aftermath::{Party, level, party, swept};
 use super::group::Group;
+use super::platform;
 use crate::case::{Case, Checked, case, require};
 use crate::harness::Harness;
 use crate::host::{self, Need};
@@ -117,9 +117,8 @@ struct Innocent(Child);
 
 impl Innocent {
     fn start() -> Checked<Self> {
-        let mut command = Command::new("cat");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        Ok(Self(command.process_group(0).spawn()?))
+        let mut command = platform::innocent();
+        Ok(Self(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?))
     }
 
     fn lives(&mut self) -> Checked {
@@ -255,7 +254,7 @@ async fn damaged(scene: Arc<Scene>) -> Checked {
 async fn foreign(scene: Arc<Scene>) -> Checked {
     let (page, opening, notes) = record_of_the_dead(&scene).await?;
     write(&page, &opening, &notes)?;
-    std::os::unix::fs::chown(&page, Some(super::privilege::NOBODY_UID), None)?;
+    platform::give_to_nobody(&page)?;
     let count = swept(&scene, &[]).await?;
     require!(count == 0, "{count} tasks were swept, and they are another user's");
     require!(page.exists(), "another user's record was removed");

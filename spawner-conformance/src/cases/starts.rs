@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use spawner_core::{ErrorKind, TaskSpec};
 
+use super::platform;
 use crate::case::{Case, Checked, case, require};
 use crate::scene::Scene;
 
@@ -24,7 +25,7 @@ fn null(scene: &Scene, mut spec: TaskSpec) -> TaskSpec {
 }
 
 async fn missing(scene: Arc<Scene>) -> Checked {
-    for name in ["/nowhere/at/all", "spawner-no-such-program"] {
+    for name in [platform::NOWHERE, "spawner-no-such-program"] {
         // A folder on the path that may not be searched would be another error.
         let spec = null(&scene, TaskSpec::new([name])).env("PATH", "/usr/bin:/bin");
         scene.fails(&spec, &[ErrorKind::ProgramNotFound]).await?;
@@ -56,13 +57,13 @@ async fn nonsense(scene: Arc<Scene>) -> Checked {
 }
 
 async fn no_folder(scene: Arc<Scene>) -> Checked {
-    let spec = scene.spec("well-behaved", [""; 0]).cwd("/nowhere/at/all");
+    let spec = scene.spec("well-behaved", [""; 0]).cwd(platform::NOWHERE);
     let Err(error) = scene.spawner.spawn_task(&spec).await else {
         scene.fails(&spec, &[ErrorKind::Io]).await?;
         return Ok(());
     };
     require!(error.kind() != ErrorKind::ProgramNotFound, "the program is there, the folder is not: {error}");
-    require!(error.to_string().contains("/nowhere/at/all"), "the error does not name the folder: {error}");
+    require!(error.to_string().contains(platform::NOWHERE), "the error does not name the folder: {error}");
     scene.fails(&spec, &[error.kind()]).await
 }
 

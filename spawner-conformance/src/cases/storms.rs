@@ -6,6 +6,7 @@ use std::time::Duration;
 use spawner_core::{Capability, CleanupOutcome, Teardown};
 
 use super::detach::patient;
+use super::platform;
 use crate::case::{Case, Checked, case, require};
 use crate::scene::Scene;
 
@@ -50,7 +51,7 @@ async fn storm(scene: Arc<Scene>) -> Checked {
 }
 
 async fn wide(scene: Arc<Scene>) -> Checked {
-    let task = scene.start_ready("wide", &["1000"], 1001).await?;
+    let task = scene.start_ready("wide", &[&platform::CROWD.to_string()], platform::CROWD + 1).await?;
     let outcome = scene.end(&task, &patient().grace(Duration::from_secs(20))).await?;
     if scene.must_be_clean() && scene.guaranteed(Capability::AskFirst) {
         require!(!outcome.escalated(), "force was used on a thousand that end when asked");
@@ -59,11 +60,12 @@ async fn wide(scene: Arc<Scene>) -> Checked {
 }
 
 async fn wide_by_force(scene: Arc<Scene>) -> Checked {
-    let task = scene.start_ready("wide", &["1000"], 1001).await?;
+    let task = scene.start_ready("wide", &[&platform::CROWD.to_string()], platform::CROWD + 1).await?;
     scene.end(&task, &Teardown::at_once().deadline(Duration::from_secs(20))).await.map(drop)
 }
 
 async fn deep(scene: Arc<Scene>) -> Checked {
-    let task = scene.start_ready("deep", &["300"], 301).await?;
+    let task =
+        scene.start_ready("deep", &[&platform::GENERATIONS.to_string()], platform::GENERATIONS + 1).await?;
     scene.end(&task, &patient().grace(Duration::from_secs(20))).await.map(drop)
 }

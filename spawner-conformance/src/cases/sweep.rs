@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::Signal;
 use spawner_core::Capability;
 
 use super::aftermath::{Party, level, party, swept};
 use crate::case::{Case, Checked, case, require};
 use crate::harness::Harness;
 use crate::scene::Scene;
+use crate::witness::Blow;
 
 pub(super) const CASES: &[Case] = &[
     case!(orphans, "what-a-dead-harness-and-dead-helpers-left-is-swept", [Sweep]),
@@ -85,10 +85,10 @@ async fn living(scene: Arc<Scene>) -> Checked {
 async fn stopped(scene: Arc<Scene>) -> Checked {
     let mut party = party(&scene, Capability::Sweep).await?;
     let before = party.living();
-    party.harness.signal(Signal::STOP)?;
+    party.harness.suffer(Blow::Stop)?;
     let count = swept(&scene, &party.tasks).await?;
     party.lives_on(before, Duration::from_millis(100)).await?;
-    party.harness.signal(Signal::CONT)?;
+    party.harness.suffer(Blow::Continue)?;
     require!(count == 0, "the harness is only stopped, and the sweep tells of {count} tasks");
     party.destroy_all(false).await
 }

@@ -8,6 +8,7 @@ use spawner_core::{Capability, Exit, Input, Level, Output, Task, TaskSpec, Windo
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::detach::patient;
+use super::platform;
 use super::streams::rest;
 use crate::case::{Case, Checked, NotPassed, case, require};
 use crate::scene::Scene;
@@ -73,7 +74,7 @@ async fn interrupt(scene: Arc<Scene>) -> Checked {
     terminal.writer.write_all(b"\x03").await?;
     terminal.writer.flush().await?;
     let exit = scene.wait(&task).await?;
-    let died = matches!(exit, Exit::Signalled { signal: libc::SIGINT, .. });
+    let died = platform::is_interrupted(&exit);
     let interrupted = if heeds { exit == (Exit::Exited { code: 33 }) } else { died };
     require!(interrupted, "the task {exit}, and should have been interrupted");
     let mut echo = [0; 16];

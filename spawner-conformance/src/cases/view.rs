@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use spawner_core::{Capability, ErrorKind, Exit, Level, Output, Pull, TaskId, TaskSpec};
 
 use super::detach::patient;
+use super::platform::{self, odd, text};
 use crate::case::{Case, Checked, NotPassed, case, require};
+use crate::host::Need;
 use crate::scene::Scene;
 
 pub(super) const CASES: &[Case] = &[
@@ -17,8 +18,9 @@ pub(super) const CASES: &[Case] = &[
     case!(environment, "the-environment-is-exactly-what-was-asked-for", [UnchangedView]),
     case!(inherited, "the-harness-s-environment-is-inherited-with-the-changes", [UnchangedView]),
     case!(folder, "the-working-directory-is-the-one-asked-for", [UnchangedView]),
-    case!(descriptors, "no-other-descriptors-are-inherited", [UnchangedView]),
-    case!(signals, "no-signal-is-blocked-or-ignored", [UnchangedView]),
+    case!(platform::descriptors, "no-other-descriptors-are-inherited", [UnchangedView]),
+    case!(platform::signals_seen, "no-signal-is-blocked-or-ignored", [UnchangedView])
+        .needs(&[Need::Unix("there are no signals")]),
     case!(pid, "a-task-has-the-pid-that-the-host-knows", [UnchangedView]),
     case!(image, "a-task-names-its-own-image", [Container]),
     case!(files, "files-are-read-written-and-appended-to", [ExactExit]),
@@ -41,10 +43,6 @@ fn lines(told: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
     told.split(|&byte| byte == 0).map(<[u8]>::to_vec).filter(|text| !text.is_empty())
 }
 
-fn odd() -> OsString {
-    OsString::from_vec(b"\xff\xfe x".to_vec())
-}
-
 /// An engine is talked to in JSON, which has no room for bytes that are no text: asserts that they are refused.
 async fn only_text(scene: &Scene, spec: TaskSpec) -> Checked<bool> {
     if scene.contained() {
@@ -59,32 +57,35 @@ async fn arguments(scene: Arc<Scene>) -> Checked {
     let odd = (!only_text).then(odd);
     let all: Vec<OsString> = odd_ones.into_iter().chain(odd).chain(["last".into()]).collect();
     let told = told(&scene, scene.spec("tells-arguments", all.clone())).await?;
-    let expected: Vec<u8> = all.into_iter().flat_map(|one| one.into_vec().into_iter().chain([0])).collect();
+    let expected: Vec<u8> =
+        all.iter().flat_map(|one| one.as_encoded_bytes().iter().copied().chain([0])).collect();
     require!(told == expected, "arguments came as {:?}", String::from_utf8_lossy(&told));
     Ok(())
 }
 
 fn variables(told: &[u8]) -> BTreeMap<OsString, OsString> {
     let pair = |line: Vec<u8>| {
-        let at = line.iter().position(|&byte| byte == b'=')?;
-        Some((OsString::from_vec(line[..at].to_vec()), OsString::from_vec(line[at + 1..].to_vec())))
+        let at = line.iter().skip(1).position(|&byte| byte == b'=')? + 1;
+        Some((platform::name(line[..at].to_vec())?, text(line[at + 1..].to_vec())))
     };
     lines(told).filter_map(pair).collect()
 }
 
 async fn same_variables(scene: &Scene, mut spec: TaskSpec) -> Checked {
-    let mut start: BTreeMap<_, _> = std::env::vars_os().collect();
+    let own = |(name, value): (OsString, OsString)| Some((platform::name(name.into_encoded_bytes())?, value));
+    let mut start: BTreeMap<_, _> = std::env::vars_os().filter_map(own).collect();
     if scene.elsewhere() {
         // What the place says, with or without inheriting; and an engine names each container after itself.
         start = variables(&told(scene, scene.spec("tells-environment", [""; 0])).await?);
         spec.env.inherit = true;
     }
-    let mut expected = spec.env.resolve(start);
+    let told_so = |(name, value): (OsString, OsString)| (name, text(value.into_encoded_bytes()));
+    let mut expected: BTreeMap<_, _> = spec.env.resolve(start).into_iter().map(told_so).collect();
     let mut seen = variables(&told(scene, spec).await?);
     let own: &[&str] = if scene.contained() { &[MARK, "HOSTNAME"] } else { &[MARK] };
-    for name in own.iter().map(std::ffi::OsStr::new) {
-        seen.remove(name);
-        expected.remove(name);
+    for name in own.iter().map(OsString::from).chain(platform::always_there(scene)?) {
+        seen.remove(&name);
+        expected.remove(&name);
     }
     require!(seen == expected, "the environment is {seen:?} and should be {expected:?}");
     Ok(())
@@ -105,53 +106,12 @@ async fn inherited(scene: Arc<Scene>) -> Checked {
 }
 
 async fn folder(scene: Arc<Scene>) -> Checked {
-    let folder = scene.path("a folder\nof two lines");
+    let folder = scene.path(platform::FOLDER);
     std::fs::create_dir(&folder)?;
-    let folder = folder.canonicalize()?;
+    let folder = platform::full(&folder)?;
     let told = told(&scene, scene.spec("tells-folder", [""; 0]).cwd(&folder)).await?;
-    let told = PathBuf::from(OsString::from_vec(told));
+    let told = PathBuf::from(text(told));
     require!(told == folder, "it ran in {}", told.display());
-    Ok(())
-}
-
-async fn descriptors(scene: Arc<Scene>) -> Checked {
-    let told = told(&scene, scene.spec("tells-descriptors", [""; 0])).await?;
-    let told = String::from_utf8_lossy(&told).into_owned();
-    for line in told.lines() {
-        let fd = line.split(' ').next().and_then(|fd| fd.parse::<i32>().ok()).unwrap_or(-1);
-        // What this program was itself given to hand on (a build tool's, for instance) is not the backend's.
-        let right = (0..=2).contains(&fd) || is_handed_on(fd);
-        require!(right, "the task was given another descriptor: {line}");
-    }
-    Ok(())
-}
-
-fn is_handed_on(fd: i32) -> bool {
-    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
-    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-    let flags = flags.and_then(|octal| i32::from_str_radix(octal.trim(), 8).ok());
-    flags.is_some_and(|flags| flags & libc::O_CLOEXEC == 0)
-}
-
-async fn signals(scene: Arc<Scene>) -> Checked {
-    scene.needs_proc().await?;
-    let told = told(&scene, scene.spec("tells-signals", [""; 0])).await?;
-    let told = String::from_utf8_lossy(&told).into_owned();
-    let set = |name: &str| {
-        let line = told.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|set| u64::from_str_radix(set.trim_start_matches(':').trim(), 16).ok())
-    };
-    require!(set("SigBlk") == Some(0), "signals are blocked: {told}");
-    let ignored = set("SigIgn").unwrap_or(u64::MAX);
-    let own = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let own = own.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let own = own.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
-    // Rust programs ignore SIGPIPE, which their children must not inherit; what else this one was made to
-    // ignore (by nohup, say) is handed on rightly.
-    let pipe = 1 << (libc::SIGPIPE - 1);
-    // glibc's posix_spawn leaves the two signals ignored that it keeps for itself.
-    let glibc_s_own = 0b11 << 31;
-    require!(ignored & !(own & !pipe | glibc_s_own) == 0, "signals are ignored: {told}");
     Ok(())
 }
 
@@ -160,12 +120,7 @@ async fn pid(scene: Arc<Scene>) -> Checked {
         return Err(NotPassed::Skipped("the backend says that a task's view is another one".into()));
     }
     let path = scene.path("pid");
-    let spec = scene.script(
-        "sh",
-        "echo $$ >\"$1.new\" && mv \"$1.new\" \"$1\"; sleep 30",
-        &[&path.to_string_lossy()],
-    );
-    let task = scene.spawner.spawn_task(&spec).await?;
+    let task = scene.spawner.spawn_task(&platform::tells_pid(&scene, &path)).await?;
     let give_up = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while !path.exists() {
         require!(std::time::Instant::now() < give_up, "the task did not write its pid");

@@ -1,11 +1,19 @@
 //! A `main` for test targets: one line enrols a backend.
 
-mod ordinary;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use spawner_core::{Result, Spawner};
+
+#[cfg(unix)]
+use unix as platform;
+#[cfg(windows)]
+use windows as platform;
 
 use crate::case::Case;
 use crate::document::{CaseResult, Results, Status};
@@ -64,7 +72,7 @@ pub fn main(names: &[&str], make: fn(&str) -> Result<Box<dyn Spawner>>) -> ExitC
 fn as_user(user: &str, wanted: &Wanted) -> ExitCode {
     let rounds = wanted.rounds.to_string();
     let args: Vec<_> = wanted.only.iter().cloned().chain(["--rounds".into(), rounds]).collect();
-    match ordinary::run_as(user, &args) {
+    match platform::run_as(user, &args) {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {

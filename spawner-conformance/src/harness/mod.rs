@@ -1,32 +1,38 @@
 //! Harnesses that die: this program, started again to embed the backend and come to a bad end.
 
 mod serve;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 mod words;
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use spawner_core::{TaskId, TaskRecord, TaskSpec, Teardown};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::case::{Checked, NotPassed, require};
 use crate::scene::Scene;
 use crate::state;
-use crate::witness::Herd;
+use crate::witness::{Blow, Herd};
 
+#[cfg(unix)]
+use unix as platform;
+#[cfg(windows)]
+use windows as platform;
+
+use platform::Mark;
+pub(crate) use platform::has_died_so;
 pub use serve::serve_if_asked;
 pub(crate) use words::Death;
 use words::{Answer, Order};
 
 /// The first argument of a program that is to be a harness for the suite.
 pub(crate) const ARGUMENT: &str = "spawner-conformance-harness";
-
-/// The environment variable with the scene's token, by which a harness's helpers are found.
-const MARK: &str = "SPAWNER_CONFORMANCE_SCENE";
 
 /// How long it may take to do what it is told.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,30 +41,25 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Harness {
     child: Child,
     answers: UnboundedReceiver<String>,
-    mark: String,
+    mark: Mark,
 }
 
 impl Harness {
     /// Starts a harness of the scene's backend, which leads a process group.
     pub(crate) fn start(scene: &Scene) -> Checked<Self> {
-        Self::start_by(scene, |command| command.process_group(0))
-    }
-
-    /// Starts one in this process's own group, so that it can come to lead a session.
-    pub(crate) fn start_plain(scene: &Scene) -> Checked<Self> {
-        Self::start_by(scene, |command| command)
+        Self::start_by(scene, platform::in_front)
     }
 
     /// Starts one with another state folder.
     pub(crate) fn start_with_state(scene: &Scene, folder: &Path) -> Checked<Self> {
-        Self::start_by(scene, |command| command.process_group(0).env(state::VARIABLE, folder))
+        Self::start_by(scene, |command| platform::in_front(command).env(state::VARIABLE, folder))
     }
 
     fn start_by(scene: &Scene, how: impl Fn(&mut Command) -> &mut Command) -> Checked<Self> {
-        let token = scene.witness.token();
         let mut command = Command::new(scene.program());
-        command.arg(ARGUMENT).arg(scene.enrolment.name()).env(MARK, token);
-        let mut child = how(command.stdin(Stdio::piped()).stdout(Stdio::piped())).spawn()?;
+        command.arg(ARGUMENT).arg(scene.enrolment.name());
+        let mark = Mark::of(scene.witness.token())?;
+        let mut child = mark.start(how(command.stdin(Stdio::piped()).stdout(Stdio::piped())))?;
         let Some(output) = child.stdout.take() else {
             return Err("its output is gone".to_owned().into());
         };
@@ -67,7 +68,7 @@ impl Harness {
             // Ends with the harness, or with whoever listens.
             BufReader::new(output).lines().map_while(Result::ok).all(|line| tell.send(line).is_ok())
         });
-        Ok(Self { child, answers, mark: format!("{MARK}={token}") })
+        Ok(Self { child, answers, mark })
     }
 
     async fn ask(&mut self, order: &Order) -> Checked<Answer> {
@@ -122,24 +123,19 @@ impl Harness {
         self.done(Order::Churn(Box::new(spec))).await
     }
 
-    /// Has it lead a session.
-    pub(crate) async fn lead_session(&mut self) -> Checked {
-        self.done(Order::LeadSession).await
-    }
-
     async fn done(&mut self, order: Order) -> Checked {
         let answer = self.ask(&order).await?;
         require!(matches!(answer, Answer::Done), "a harness did not do as it was told: {answer:?}");
         Ok(())
     }
 
-    /// Has it die by its own hand, and reaps it. Gives the signal that ended it.
-    pub(crate) async fn die(&mut self, how: Death) -> Checked<Option<i32>> {
+    /// Has it die by its own hand, and reaps it. Gives how it ended.
+    pub(crate) async fn die(&mut self, how: Death) -> Checked<ExitStatus> {
         self.tell(&Order::Die(how))?;
         let give_up = std::time::Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait()? {
-                return Ok(status.signal());
+                return Ok(status);
             }
             require!(std::time::Instant::now() < give_up, "a harness did not die within {PATIENCE:?}");
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -152,12 +148,6 @@ impl Harness {
         self.reap()
     }
 
-    /// Kills the process group that it leads, and reaps it.
-    pub(crate) fn kill_group(&mut self) -> Checked {
-        kill_process_group(self.raw_pid()?, Signal::KILL).map_err(std::io::Error::from)?;
-        self.reap()
-    }
-
     /// Reaps it, who is dying.
     pub(crate) fn reap(&mut self) -> Checked {
         self.child.wait()?;
@@ -165,14 +155,8 @@ impl Harness {
     }
 
     /// Stops it, or lets it go on. It is not reaped, so its pid is its own.
-    pub(crate) fn signal(&self, signal: Signal) -> Checked {
-        kill_process(self.raw_pid()?, signal).map_err(std::io::Error::from)?;
-        Ok(())
-    }
-
-    fn raw_pid(&self) -> Checked<Pid> {
-        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
-        pid.ok_or_else(|| NotPassed::Failed("its pid is none".into()))
+    pub(crate) fn suffer(&self, blow: Blow) -> Checked {
+        Ok(platform::strike(&self.child, blow)?)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -189,31 +173,26 @@ impl Harness {
         Herd::descendants(self.pid())
     }
 
-    /// Everything in the session that it leads.
-    pub(crate) fn session(&self) -> Herd {
-        Herd::session(self.pid())
-    }
-
     /// What was started by it, by helpers of it or by tasks of it, wherever that is by now, and is alive.
-    pub(crate) fn remains(&self) -> Vec<u32> {
-        let mut remains = Herd::marked(&self.mark).pids();
+    pub(crate) fn remains(&self) -> std::io::Result<Vec<u32>> {
+        let mut remains = self.mark.bearers()?.pids();
         remains.retain(|&pid| pid != self.pid());
-        remains
+        Ok(remains)
     }
 }
 
 /// Ends what helpers of a scene's harnesses are there, so that a failed case leaves nothing running. Those that
 /// are on their way out are let go.
 pub(crate) async fn end_remains(scene: &Scene) -> std::io::Result<()> {
-    let mark = format!("{MARK}={}", scene.witness.token());
+    let mark = Mark::of(scene.witness.token())?;
     let patience = std::time::Instant::now() + Duration::from_secs(1);
     loop {
-        let left = Herd::marked(&mark);
+        let left = mark.bearers()?;
         if left.is_empty() {
             return Ok(());
         }
         if std::time::Instant::now() > patience {
-            return left.signal(Signal::KILL);
+            return left.suffer(Blow::Kill);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use spawner_core::{Result, Spawner, Task, TaskId, TaskSpec, Teardown};
 use tokio::runtime::{Builder, Runtime};
 
-use super::ARGUMENT;
 use super::words::{Answer, Death, Order};
+use super::{ARGUMENT, platform};
 
 /// How long such a harness lives at most.
 const LIFE: Duration = Duration::from_mins(1);
@@ -42,7 +42,7 @@ fn serve(args: &[OsString], make: impl Fn(&str) -> Result<Box<dyn Spawner>>) -> 
         std::thread::sleep(LIFE);
         std::process::exit(71);
     });
-    leave_no_core()?;
+    platform::die_quietly().map_err(|error| format!("cannot do without core dumps: {error}"))?;
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let spawner = {
@@ -77,7 +77,7 @@ impl Serving {
     fn obey(&mut self, order: Order) -> Result<Answer, String> {
         match order {
             Order::LeadSession => {
-                rustix::process::setsid().map_err(|error| format!("cannot lead a session: {error}"))?;
+                platform::lead_session().map_err(|error| format!("cannot lead a session: {error}"))?;
             }
             Order::Start(spec) => {
                 let started = self.runtime.block_on(self.spawner.spawn_task(&spec));
@@ -156,10 +156,4 @@ fn die(how: Death) {
             }
         }
     }
-}
-
-fn leave_no_core() -> Result<(), String> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
-        .map_err(|error| format!("cannot do without core dumps: {error}"))
 }

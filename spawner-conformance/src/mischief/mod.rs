@@ -5,20 +5,26 @@
 //! tells, by the length of that file, how many of its processes are where they should be. Each process
 //! of a workload ends by itself within a minute, and each workload says how many it makes at most.
 
-mod detach;
-mod ends;
-#[cfg(target_os = "linux")]
-mod linux;
-mod storm;
-mod streams;
-mod sys;
+mod common;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
-pub(crate) use sys::STOP;
+#[cfg(unix)]
+use unix as platform;
+#[cfg(windows)]
+use windows as platform;
+
+pub(crate) use platform::{READS_PROC, heed_the_terminal};
 
 use std::ffi::{OsStr, OsString};
 
 /// The first argument of a program that is to be a workload.
 pub const ARGUMENT: &str = "spawner-mischief";
+
+/// What is added to the name of the lock's file for that of the file which ends a storm.
+pub(crate) const STOP: &str = ".stop";
 
 type Workload = fn(&Args) -> i32;
 
@@ -39,7 +45,7 @@ impl Args {
     }
 
     fn number(&self, index: usize) -> u64 {
-        self.text(index).parse().unwrap_or_else(|_| sys::leave(64))
+        self.text(index).parse().unwrap_or_else(|_| platform::leave(64))
     }
 
     /// The arguments that make this program another workload with the same lock and token.
@@ -61,54 +67,36 @@ ctor::declarative::ctor! {
 /// A hook calls it before `main` wherever that is possible; a program whose hooks do not run calls it
 /// first thing in its `main`.
 pub fn run_if_asked() {
-    let privileged = sys::privileged_copy();
+    let privileged = platform::privileged_copy();
     let mut args = std::env::args_os().skip(1);
     if args.next().is_none_or(|first| first != ARGUMENT) {
         if privileged {
             // A set-uid copy serves as the helper below and for nothing else.
-            sys::leave(77);
+            platform::leave(77);
         }
         return;
     }
     let (Some(name), Some(lock), Some(token)) = (args.next(), args.next(), args.next()) else {
-        sys::leave(64)
+        platform::leave(64)
     };
     let args = Args { lock, token, rest: args.collect() };
     let name = name.to_string_lossy();
-    #[cfg(target_os = "linux")]
-    if name == linux::SET_UID_HELPER {
-        sys::leave(linux::set_uid_helper());
-    }
+    platform::become_helper(&name);
     if privileged {
-        sys::leave(77);
+        platform::leave(77);
     }
     let Some(workload) = find(&name) else {
         eprintln!("`{name}` is no workload of this suite");
-        sys::leave(64);
+        platform::leave(64);
     };
-    if let Err(error) = sys::begin(&args.lock) {
+    if let Err(error) = platform::begin(&name, &args) {
         eprintln!("cannot take the lock {}: {error}", args.lock.display());
-        sys::leave(64);
+        platform::leave(64);
     }
-    sys::leave(workload(&args))
+    platform::leave(workload(&args))
 }
 
 fn find(name: &str) -> Option<Workload> {
-    let tables = [
-        ends::WORKLOADS,
-        detach::WORKLOADS,
-        storm::WORKLOADS,
-        streams::WORKLOADS,
-        #[cfg(target_os = "linux")]
-        linux::WORKLOADS,
-    ];
-    tables.into_iter().flatten().find(|(own, _)| *own == name).map(|(_, workload)| *workload)
-}
-
-/// Has this process heed the signals that a terminal sends. A shell starts what it runs in the background
-/// deaf to them, tasks inherit that, and no program can then be interrupted.
-pub(crate) fn heed_the_terminal() {
-    for signal in [libc::SIGINT, libc::SIGQUIT] {
-        sys::heed(signal);
-    }
+    let mut workloads = common::WORKLOADS.iter().chain(platform::tables().flatten());
+    workloads.find(|(own, _)| *own == name).map(|(_, workload)| *workload)
 }

@@ -1,33 +1,58 @@
 //! The judge, which never uses the spawner's own eyes.
 //!
-//! It has two of its own. Everything that a task makes inherits a lock on a file, which the kernel drops
-//! when the last of them has ended (`flock`, before the last one can be reaped). And every process of a
-//! task has the scenario's token on its command line. Both must say the same.
+//! It has two of its own. Everything that a task makes inherits a hold on a file, which the kernel drops
+//! when the last of them has ended. And every process of a task can be told by something that it has or
+//! does itself. Both must say the same. How, is each platform's own.
 
 mod engine;
-mod herd;
-mod jail;
-mod look;
-mod memory;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
-use std::fs::{File, OpenOptions};
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+#[cfg(unix)]
+use unix as platform;
+#[cfg(windows)]
+use windows as platform;
 
 use crate::mischief;
 
 pub(crate) use engine::{Engine, LABEL};
-pub(crate) use herd::{Herd, groups_of};
-pub(crate) use jail::Jail;
-pub use look::Living;
-pub(crate) use memory::MemoryJail;
+pub(crate) use platform::{Herd, Jail, groups_of, is_the_system_s};
+#[cfg(unix)]
+pub(crate) use platform::{MemoryJail, signal_of};
+#[cfg(windows)]
+pub(crate) use platform::{WRITTEN_DOWN, strike};
 
 /// How often a witness that waits looks again.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// A process that is alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Living {
+    /// Its pid.
+    pub pid: u32,
+    /// The letter of its state, of the first of its threads that is alive.
+    pub state: char,
+    /// The workload that it belongs to, or its program.
+    pub what: String,
+}
+
+/// What is done to helpers and harnesses, from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blow {
+    /// It ends at once, whatever it does against that.
+    Kill,
+    /// It stands still.
+    Stop,
+    /// It goes on.
+    Continue,
+}
 
 /// The outside witness of one scenario.
 #[derive(Debug, Clone)]
@@ -60,43 +85,31 @@ impl Witness {
     /// What is alive now, by its command line. A zombie is not; a dead first thread with a living
     /// second one is.
     pub fn living(&self) -> Vec<Living> {
-        look::living(&self.token)
+        platform::living(self)
     }
 
     /// A living process that another living one is the parent of.
     pub(crate) fn inner(&self) -> Option<u32> {
         let living: Vec<u32> = self.living().into_iter().map(|living| living.pid).collect();
-        living.iter().copied().find(|&pid| herd::parent(pid).is_some_and(|parent| living.contains(&parent)))
+        living
+            .iter()
+            .copied()
+            .find(|&pid| platform::parent(pid).is_some_and(|parent| living.contains(&parent)))
     }
 
     /// The pid that a process has in its own pid namespace, where that is another one than this one.
     pub(crate) fn pid_inside(pid: u32) -> Option<u32> {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-        line.split_whitespace().skip(1).last()?.parse().ok()
+        platform::pid_inside(pid)
     }
 
     /// Whether the process `pid` is alive now.
     pub fn is_alive(pid: u32) -> bool {
-        look::is_alive(pid)
+        platform::is_alive(pid)
     }
 
     /// Whether anything holds the lock now.
     pub fn is_locked(&self) -> io::Result<bool> {
-        let file = match OpenOptions::new().read(true).open(&self.lock) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        Self::held(&file)
-    }
-
-    fn held(file: &File) -> io::Result<bool> {
-        match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(false),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
-            Err(error) => Err(error.into()),
-        }
+        platform::is_locked(&self.lock)
     }
 
     /// Says that nothing is alive, at this instant; else what is.
@@ -112,7 +125,7 @@ impl Witness {
                 "{} alive{}: {}",
                 living.len(),
                 if locked { "" } else { " without holding the lock" },
-                look::names(&living)
+                names(&living)
             )),
         }
     }
@@ -137,7 +150,7 @@ impl Witness {
                 return Err(format!(
                     "the workload did not come up: {} of {count} were ready after {limit:?}; alive: {}",
                     self.ready(),
-                    look::names(&self.living())
+                    names(&self.living())
                 ));
             }
             tokio::time::sleep(PAUSE).await;
@@ -159,33 +172,31 @@ impl Witness {
             // A storm outruns this walk too; it ends when it sees this file.
             std::fs::write(&stop, "").map_err(|error| format!("{why}; cannot stop its storm: {error}"))?;
             for living in self.living() {
-                if let Err(error) = self.kill(&living)
+                if let Err(error) = platform::kill(self, &living)
                     && Instant::now() > give_up
                 {
                     return Err(format!("{why}; cannot end {}: {error}", living.pid));
                 }
                 ended.insert(living.pid);
             }
+            platform::end_hidden().map_err(|error| format!("{why}; cannot end what is hidden: {error}"))?;
             if Instant::now() > give_up {
                 return Err(why);
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
 
-    fn kill(&self, living: &Living) -> io::Result<()> {
-        let Some(pid) = i32::try_from(living.pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
-        let handle = match pidfd_open(pid, PidfdFlags::empty()) {
-            Err(rustix::io::Errno::SRCH) => return Ok(()),
-            handle => handle?,
-        };
-        // The pid may have been reused before the handle was opened; not after.
-        if !look::carries(living.pid, &self.token) {
-            return Ok(());
-        }
-        match pidfd_send_signal(handle, Signal::KILL) {
-            Err(rustix::io::Errno::SRCH) => Ok(()),
-            sent => Ok(sent?),
-        }
+/// For messages: the first few, by name.
+fn names(living: &[Living]) -> String {
+    let mut text = String::new();
+    for (index, Living { pid, state, what }) in living.iter().take(8).enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        write!(text, "{comma}{what} (pid {pid}, state {state})").unwrap_or_default();
     }
+    if living.len() > 8 {
+        write!(text, " and {} more", living.len() - 8).unwrap_or_default();
+    }
+    if living.is_empty() { "none".into() } else { text }
 }

@@ -2,10 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
@@ -41,8 +39,8 @@ pub async fn feed(task: TaskId, file: File, mut writer: Writer, ended: impl Futu
 }
 
 /// What a thread reads, until what is returned besides is dropped.
-fn read(mut file: File) -> io::Result<(mpsc::Receiver<Vec<u8>>, OwnedFd)> {
-    let (stopped, stop) = pipe_with(PipeFlags::CLOEXEC)?;
+fn read(mut file: File) -> io::Result<(mpsc::Receiver<Vec<u8>>, io::PipeWriter)> {
+    let (stopped, stop) = io::pipe()?;
     let (sender, pieces) = mpsc::channel(1);
     std::thread::Builder::new().name("spawner-input".into()).spawn(move || {
         while let Ok(true) = is_ready(&file, &stopped) {
@@ -65,7 +63,7 @@ fn read(mut file: File) -> io::Result<(mpsc::Receiver<Vec<u8>>, OwnedFd)> {
 }
 
 /// Waits until there is something to read; `false` where nobody wants it any more.
-fn is_ready(file: &File, stopped: &OwnedFd) -> io::Result<bool> {
+fn is_ready(file: &File, stopped: &io::PipeReader) -> io::Result<bool> {
     loop {
         let mut both = [PollFd::new(file, PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
         match poll(&mut both, None) {

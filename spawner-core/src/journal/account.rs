@@ -1,14 +1,14 @@
 //! What a file of the journal says, and whose it is.
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::file::{is_foreign, open_plain};
 use super::host;
-use super::page::{Note, Opening, Page, open_plain};
+use super::page::{Note, Opening, Page};
 use crate::cleanup::Resource;
 use crate::exit::Exit;
 use crate::spec::Lifetime;
@@ -176,15 +176,4 @@ fn read(page: &Page) -> io::Result<(Vec<u8>, bool)> {
     let mut text = Vec::new();
     let read = (&file).take(LONGEST + 1).read_to_end(&mut text)?;
     if read as u64 > LONGEST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok((text, foreign)) }
-}
-
-#[cfg(unix)]
-fn is_foreign(file: &File) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt as _;
-    Ok(file.metadata()?.uid() != rustix::process::geteuid().as_raw())
-}
-
-#[cfg(not(unix))]
-fn is_foreign(_: &File) -> io::Result<bool> {
-    Ok(false)
 }

@@ -6,31 +6,26 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::ProcessIdentity;
+use crate::table;
 
 /// One machine, and what of it a process sees. A pid means something only within it, and until it reboots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Host {
-    /// Its machine id (machine-id(5)) and host name: a state folder may be shared over NFS.
+    /// Its machine id (machine-id(5); the installation's GUID on Windows) and host name: a state folder may be shared
+    /// over the network.
     pub machine: String,
-    /// The kernel's id of this boot.
+    /// What names this boot.
     pub boot_id: String,
     /// The namespaces in which pids and start times are counted (pid_namespaces(7), time_namespaces(7)): containers
-    /// share the kernel, and its boot id.
+    /// share the kernel, and its boot id. On Windows, the session, whose names of kernel objects are its own.
     pub namespaces: String,
 }
 
 impl Host {
     /// The one that this process is on.
     pub fn own() -> Self {
-        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
-        let name = read("/proc/sys/kernel/hostname");
-        let namespace = |kind: &str| std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap_or_default();
-        Self {
-            machine: format!("{}@{name}", read("/etc/machine-id")),
-            boot_id: ProcessIdentity::boot(),
-            namespaces: format!("{} {}", namespace("pid").display(), namespace("time").display()),
-        }
+        Self { machine: table::machine(), boot_id: ProcessIdentity::boot(), namespaces: table::namespaces() }
     }
 }
 

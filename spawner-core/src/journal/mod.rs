@@ -1,7 +1,7 @@
 //! The journal: what was about to be created, on record before it was, until it was observed to be gone.
 //!
 //! There is one small file for each task that lives, in one folder for each user: `$SPAWNER_STATE_DIR`, else
-//! `$XDG_STATE_HOME/spawner`, else `~/.local/state/spawner`. The file's first line is the [`Opening`],
+//! `$XDG_STATE_HOME/spawner`, else `~/.local/state/spawner` (`%LOCALAPPDATA%\spawner` on Windows). The file's first line is the [`Opening`],
 //! written to the side and renamed, so that it is whole or not there; each later line is a [`Note`], appended
 //! by one write(2). What a crash cut short is a last line without an end, and counts as not written.
 //!
@@ -11,6 +11,7 @@
 //! The file names the harness by identity, so nobody touches the tasks of a living one.
 
 mod account;
+mod file;
 mod host;
 mod page;
 mod place;

@@ -1,6 +1,6 @@
 //! One task's file in the journal.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::file::{is_at, open_plain, private, remove, try_lock};
 use super::host::{Harness, Host};
 use crate::cleanup::{Mechanism, Resource};
 use crate::error::{Error, Result};
@@ -154,33 +155,19 @@ impl Page {
         };
         let deadline = tokio::time::Instant::now() + patience;
         loop {
-            match file.try_lock() {
+            match try_lock(&file).map_err(failed)? {
                 // Whoever had it before may have closed the file, and there may be another.
-                Ok(()) => return Ok(is_at(&file, &self.0).map_err(failed)?.then_some(Claim(file))),
-                Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => {
+                true => return Ok(is_at(&file, &self.0).map_err(failed)?.then_some(Claim(file))),
+                false if tokio::time::Instant::now() < deadline => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
-                Err(TryLockError::WouldBlock) => {
+                false => {
                     let held = io::Error::new(io::ErrorKind::TimedOut, "somebody else is resolving it");
                     return Err(failed(held));
                 }
-                Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
         }
     }
-}
-
-/// Opens a file that is no link, and no pipe that would keep its reader waiting.
-pub(super) fn open_plain(path: &Path, write: bool) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(write);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(
-        &mut options,
-        libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY,
-    );
-    let file = options.open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a plain file")) }
 }
 
 /// Whether it ends in the middle of a line.
@@ -192,35 +179,4 @@ fn is_torn(file: &mut File) -> io::Result<bool> {
     file.seek(SeekFrom::End(-1))?;
     file.read_exact(&mut last)?;
     Ok(last != [b'\n'])
-}
-
-/// Whether it is this file that is at `path` now.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt as _;
-    let own = file.metadata()?;
-    match fs::symlink_metadata(path) {
-        Ok(there) => Ok((own.dev(), own.ino()) == (there.dev(), there.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> io::Result<bool> {
-    path.try_exists()
-}
-
-/// Nobody else reads what a task was given.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
-}
-
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }

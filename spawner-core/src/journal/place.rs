@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::account::{Account, Found};
+use super::file::{make, remove, usual};
 use super::host;
-use super::page::{Note, Opening, Page, remove};
+use super::page::{Note, Opening, Page};
 use crate::cleanup::CleanupOutcome;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
@@ -27,20 +28,13 @@ pub struct Journal {
 
 impl Journal {
     /// The journal at the usual place: `$SPAWNER_STATE_DIR`, else `$XDG_STATE_HOME/spawner`, else
-    /// `~/.local/state/spawner`. Makes nothing yet. A relative `$XDG_STATE_HOME` does not count, says the XDG Base
-    /// Directory Specification.
+    /// `~/.local/state/spawner`; on Windows, else `%LOCALAPPDATA%\spawner`. Makes nothing yet. A relative
+    /// `$XDG_STATE_HOME` does not count, says the XDG Base Directory Specification.
     pub fn locate() -> Self {
         if let Some(folder) = std::env::var_os("SPAWNER_STATE_DIR").filter(|folder| !folder.is_empty()) {
             return Self::at(folder);
         }
-        let below = |folder: PathBuf| folder.join("spawner");
-        let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
-        let folder = state.filter(|folder| folder.is_absolute()).map(below);
-        let folder = folder.or_else(|| {
-            let home = std::env::home_dir().filter(|home| home.is_absolute())?;
-            Some(below(home.join(".local/state")))
-        });
-        Self { folder, trouble: OnceLock::new() }
+        Self { folder: usual(), trouble: OnceLock::new() }
     }
 
     /// The journal in this folder, seen from the working directory of now. Makes nothing yet.
@@ -217,13 +211,4 @@ impl Journal {
 fn half_written_by(path: &Path) -> Option<u32> {
     let stem = path.file_stem().filter(|_| path.extension() == Some(OsStr::new("tmp")))?;
     Path::new(stem).extension()?.to_str()?.parse().ok()
-}
-
-/// Makes the folder, for this user's eyes only.
-fn make(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }

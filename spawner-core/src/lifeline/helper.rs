@@ -65,7 +65,7 @@ async fn listen<S: DeserializeOwned, C: DeserializeOwned>(
 
 /// Whether nobody has the other end any more; of a harness that only told us to leave, one direction is closed.
 fn is_closed(socket: &OwnedFd) -> bool {
-    let mut polled = [PollFd::new(socket, PollFlags::empty())];
+    let mut polled = [PollFd::new(socket, PollFlags::HUP)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().contains(PollFlags::HUP)
 }

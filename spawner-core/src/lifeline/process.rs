@@ -1,15 +1,16 @@
 //! What the helper changes about its own process.
 
-#![allow(unsafe_code)] // close_range(2), dup2(2), signal(2), and waiting for descriptors in an event loop.
+#![allow(unsafe_code)] // dup2(2), signal(2), and waiting for descriptors in an event loop.
 
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::io::fcntl_dupfd_cloexec;
-use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+use super::system;
 
 /// The signals that are meant for the harness and its session.
 const DEAF_TO: [libc::c_int; 6] =
@@ -22,12 +23,9 @@ pub(super) fn settle(name: &CStr, socket: OwnedFd) -> io::Result<OwnedFd> {
         rustix::process::setpgid(None, None)?;
     }
     DEAF_TO.into_iter().try_for_each(ignore)?;
-    // A stopped helper goes on when there is no harness any more that would see to that.
-    set_parent_process_death_signal(Some(Signal::CONT))?;
+    system::go_on_without_parent()?;
     // SAFETY: nothing in this process has opened anything yet but the socket, which is standard input.
-    if unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) } == -1 {
-        return Err(io::Error::last_os_error());
-    }
+    unsafe { system::close_from_three()? };
     let own = fcntl_dupfd_cloexec(&socket, 3)?;
     drop(socket);
     let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
@@ -41,7 +39,7 @@ pub(super) fn settle(name: &CStr, socket: OwnedFd) -> io::Result<OwnedFd> {
         // It took the place of a stream, and is it now.
         std::mem::forget(null);
     }
-    rustix::thread::set_name(name)?;
+    system::set_name(name)?;
     Ok(own)
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::keep::{Role, Word};
-use super::{Lifeline, is_in_executable};
+use super::{Lifeline, is_in_executable, system};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
 
@@ -208,7 +208,8 @@ where
 /// Waits until nobody holds the other end of a socket.
 fn until_hung_up(socket: &OwnedFd) {
     loop {
-        let mut polled = [PollFd::new(socket, PollFlags::empty())];
+        // Darwin watches nothing where nothing is asked for.
+        let mut polled = [PollFd::new(socket, PollFlags::HUP)];
         match poll(&mut polled, None) {
             Ok(_) if polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) => return,
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -224,7 +225,7 @@ fn say(socket: &OwnedFd, word: &impl Serialize) -> io::Result<()> {
     line.push(b'\n');
     let (deadline, mut left) = (Instant::now() + DEAF, line.as_slice());
     while !left.is_empty() {
-        match send(socket, left, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+        match send(socket, left, system::QUIETLY | SendFlags::DONTWAIT) {
             Ok(sent) => left = &left[sent..],
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) => {

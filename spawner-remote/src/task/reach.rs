@@ -119,28 +119,42 @@ impl Live {
         }
     }
 
-    /// Who runs, by the guardian's word; `None` where it says that nobody does any more, or is gone.
-    pub(super) async fn count(&self, link: &Connection) -> Result<Option<(Vec<Member>, usize)>> {
-        if let Some(counted) = self.count_over(link).await? {
+    /// Who runs, by the guardian's word; `None` where it says that nobody does any more, or is gone. What it is to do after
+    /// it has looked, `then`, is sent along: it takes words in their order.
+    pub(super) async fn count(
+        &self,
+        link: &Connection,
+        then: Option<&str>,
+    ) -> Result<Option<(Vec<Member>, usize)>> {
+        if let Some(counted) = self.count_over(link, then).await? {
             return Ok(counted);
         }
         match self.reach().await? {
-            Reached::Guardian(link) => self.count_over(&link).await?.ok_or_else(|| self.contended()),
+            Reached::Guardian(link) => self.count_over(&link, then).await?.ok_or_else(|| self.contended()),
             Reached::Agent(_) => Ok(None),
         }
     }
 
     /// The same. `None` where another harness took it meanwhile, and was told in our place.
-    async fn count_over(&self, link: &Connection) -> Result<Option<Option<(Vec<Member>, usize)>>> {
+    async fn count_over(
+        &self,
+        link: &Connection,
+        then: Option<&str>,
+    ) -> Result<Option<Option<(Vec<Member>, usize)>>> {
         let _turn = self.asking.lock().await;
         self.ear.send_modify(|heard| heard.members = None);
         let word = spawner_core::TaskId::random().to_string();
         link.tell(self.to_guardian(&format!("look {word}")).ok_or_else(|| self.nobody())?)?;
+        if let Some(words) = then.and_then(|words| self.to_guardian(words)) {
+            link.tell(words)?;
+        }
         let its = |heard: &Heard| matches!(&heard.members, Some((of, ..)) if *of == word);
         let told = |heard: &Heard| its(heard) || heard.deaf || heard.gone.is_some();
         self.quick_answer(link, |heard| told(heard) || is_taken(heard, link)).await?;
         let heard = self.ear.borrow();
-        let counted = heard.members.as_ref().filter(|_| its(&heard) && heard.gone.is_none());
+        // Who was there before that was done is named, though it may be gone by now.
+        let counted =
+            heard.members.as_ref().filter(|_| its(&heard) && (then.is_some() || heard.gone.is_none()));
         Ok(told(&heard).then(|| counted.map(|(_, members, count)| (members.clone(), *count))))
     }
 

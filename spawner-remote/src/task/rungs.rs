@@ -103,15 +103,15 @@ impl RemoteRungs {
     }
 
     /// Who runs by its guardian's word, over another connection where one is silent; else who can be asked, if anybody
-    /// has to be.
-    async fn counted(&self) -> Result<Counted> {
+    /// has to be. What the guardian is to do right after it has looked, `then`, goes with the question.
+    async fn counted(&self, then: Option<&str>) -> Result<Counted> {
         loop {
             let link = match self.live.reach().await? {
                 _ if self.is_gone() => return Ok(Counted::Gone),
                 Reached::Agent(link) => return Ok(Counted::Unguarded(link)),
                 Reached::Guardian(link) => link,
             };
-            match self.live.count(&link).await {
+            match self.live.count(&link, then).await {
                 Ok(Some((_, 1..))) if self.live.is_nameless() => return Ok(Counted::Nameless),
                 Ok(Some((members, count))) => return Ok(Counted::Members(members, count)),
                 Ok(None) if self.is_gone() => return Ok(Counted::Gone),
@@ -124,7 +124,7 @@ impl RemoteRungs {
 
     /// Who runs, whoever can say so.
     async fn alive(&self) -> Result<(Vec<Member>, usize)> {
-        let link = match self.counted().await? {
+        let link = match self.counted(None).await? {
             Counted::Gone | Counted::Nameless => return Ok((Vec::new(), 0)),
             Counted::Members(members, count) => return Ok((members, count)),
             Counted::Unguarded(link) => link,
@@ -220,7 +220,7 @@ impl Rungs for RemoteRungs {
     async fn ask(&mut self, scope: AskScope) -> Result<()> {
         self.live.see_leader_end(Fate::Exited);
         // Who is there is noted first, so that it can be named when it is gone.
-        if let Counted::Members(members, _) = self.counted().await? {
+        if let Counted::Members(members, _) = self.counted(None).await? {
             self.live.see(&members, Fate::Exited);
         }
         if let Reached::Guardian(link) = self.live.reach().await? {
@@ -235,7 +235,8 @@ impl Rungs for RemoteRungs {
     async fn force(&mut self) -> Result<()> {
         let before = if self.progress.asked() { Fate::Terminated } else { Fate::Exited };
         self.live.see_leader_end(before);
-        if let Counted::Members(members, _) = self.counted().await? {
+        // The force does not wait for the list to come back: on a bad link there may be no time for a second question.
+        if let Counted::Members(members, _) = self.counted(Some("force")).await? {
             self.live.see(&members, before);
         }
         if let Some(link) = self.until_gone(Some("force")).await? {
@@ -254,7 +255,7 @@ impl Rungs for RemoteRungs {
             if let Some(gone) = gone {
                 break self.live.gone(&gone.by, self.fate());
             }
-            match self.counted().await? {
+            match self.counted(None).await? {
                 Counted::Unguarded(link) => break self.look_by_agent(&link).await?,
                 Counted::Members(members, count)
                     if !members.is_empty() || count > 0 && glances == GLANCES =>

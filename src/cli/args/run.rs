@@ -8,10 +8,11 @@ use clap::Args;
 
 use super::container::ContainerArgs;
 use super::{BackendOptions, OnLeak, ReportFormat, When};
+use crate::cli::stop::WISHES;
 use crate::cli::values::{self, Requirement};
 
 #[derive(Debug, Args)]
-#[command(after_help = RUN_EXAMPLES, override_usage = "spawner run [OPTIONS] -- <CMD> [ARG]...")]
+#[command(after_help = run_examples(), override_usage = "spawner run [OPTIONS] -- <CMD> [ARG]...")]
 pub(crate) struct RunOptions {
     #[command(flatten)]
     pub(crate) backend: BackendOptions,
@@ -54,10 +55,14 @@ Exit status:
   125  spawner itself failed
   126  the command cannot be executed
   127  the command was not found
+";
 
-SIGINT, SIGTERM and SIGHUP end the task: it is asked, given its grace, then killed. A second one
-skips the grace. What spawner has to say goes to standard error; it says nothing if nothing was left
-behind.";
+fn run_examples() -> String {
+    format!(
+        "{RUN_EXAMPLES}\n{WISHES} end the task: it is asked, given its grace, then killed. A second one\nskips the \
+         grace. What spawner has to say goes to standard error; it says nothing if nothing was left\nbehind."
+    )
+}
 
 /// How a task is ended, and where that is reported.
 #[derive(Debug, Args)]

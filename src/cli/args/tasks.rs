@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::run::Account;
 use super::{BackendOptions, ReportFormat, Surroundings};
+use crate::cli::stop::WISHES;
 use crate::cli::values;
 
 #[derive(Debug, Args)]
@@ -101,7 +102,7 @@ pub(crate) struct LogsOptions {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = DESTROY_EXAMPLES)]
+#[command(after_help = destroy_examples())]
 pub(crate) struct DestroyOptions {
     /// Each task's id, the first digits of it (at least 4), or its name
     #[arg(required = true, value_name = "ID|NAME")]
@@ -119,7 +120,11 @@ Examples:
 
 Exit status: 0 where everything of them is proved gone, 123 where it is not, 125 where spawner itself failed.
 
-A task of a harness that lives is taken away from it. A second SIGINT, SIGTERM or SIGHUP skips the grace.";
+A task of a harness that lives is taken away from it. ";
+
+fn destroy_examples() -> String {
+    format!("{DESTROY_EXAMPLES}Of {WISHES}, a second one skips the grace.")
+}
 
 #[derive(Debug, Args)]
 #[command(after_help = SWEEP_EXAMPLES)]
@@ -145,7 +150,6 @@ failed.";
 /// From which configuration the backends are.
 #[derive(Debug, Args)]
 pub(crate) struct Configuration {
-    /// Read this configuration [default: $SPAWNER_CONFIG, else ~/.config/spawner/config.toml]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = super::config_help())]
     pub(crate) config: Option<PathBuf>,
 }

@@ -87,7 +87,7 @@ fn answers(capabilities: &Capabilities) -> Vec<Answer> {
     capabilities.iter().map(answer).collect()
 }
 
-pub(crate) fn run(options: &CapabilitiesOptions) -> Result<u8, Failure> {
+pub(crate) fn run(options: &CapabilitiesOptions) -> Result<i32, Failure> {
     let backends = entries(&options.backend, options.probe)?;
     let document = Document { schema: Document::SCHEMA, backends };
     let format = options.format.unwrap_or(if out::is_terminal() {

@@ -13,16 +13,27 @@ use super::failure::Failure;
 use super::{out, say};
 
 /// Something that a backend claims does not hold.
-const REFUTED: u8 = 1;
+const REFUTED: i32 = 1;
 
 /// The names of the cases that prove a capability.
 pub(super) fn proofs_of(capability: Capability) -> Vec<String> {
     spawner_conformance::proofs_of(capability).into_iter().map(str::to_owned).collect()
 }
 
+/// The JSON Schema of what it prints.
+#[allow(clippy::unnecessary_wraps, reason = "where the suite does not run, there is none")]
+pub(super) fn schema() -> Result<schemars::Schema, Failure> {
+    Ok(Results::json_schema())
+}
+
+/// Becomes a process of the suite, and does not come back, where this program was started as one.
+pub(crate) fn serve_if_asked() {
+    spawner_conformance::serve_if_asked(make);
+}
+
 /// Makes the backend of an enrolment's name, here and in the processes that the suite starts:
 /// `BACKEND[/MECHANISM][@CONFIGURATION]`.
-pub(crate) fn make(name: &str) -> SpawnerResult<Box<dyn Spawner>> {
+fn make(name: &str) -> SpawnerResult<Box<dyn Spawner>> {
     let (name, configuration) = match name.split_once('@') {
         Some((name, configuration)) => (name, Some(Path::new(configuration))),
         None => (name, None),
@@ -34,7 +45,7 @@ pub(crate) fn make(name: &str) -> SpawnerResult<Box<dyn Spawner>> {
     Ok(Backends::locate(configuration)?.open_with(Some(backend), mechanism)?.into_boxed())
 }
 
-pub(crate) fn run(options: ConformanceOptions) -> Result<u8, Failure> {
+pub(crate) fn run(options: ConformanceOptions) -> Result<i32, Failure> {
     let suite = Options { only: options.case, rounds: options.repeat };
     if suite.select().next().is_none() {
         let asked = suite.only.join("`, `");
@@ -80,12 +91,13 @@ pub(crate) fn run(options: ConformanceOptions) -> Result<u8, Failure> {
 /// The engine that a backend of containers is configured to use, for the witness.
 fn engine(settings: &Settings) -> Option<&str> {
     match settings {
+        #[cfg(all(unix, feature = "podman"))]
         Settings::Podman(config) => config.socket.as_deref(),
-        Settings::Process(_) | Settings::Remote(_) => None,
+        _ => None,
     }
 }
 
-fn list(suite: &Options) -> Result<u8, Failure> {
+fn list(suite: &Options) -> Result<i32, Failure> {
     let describe = |case: &Case| {
         let proves: Vec<_> = case.proves.iter().map(|capability| capability.name()).collect();
         format!("{}\n    proves {}\n", case.name, proves.join(", "))

@@ -8,7 +8,7 @@ use super::finding::Finding;
 pub(super) fn findings() -> Vec<Finding> {
     let report = probe(&ProcessConfig::default());
     let mut all = Vec::new();
-    for found in &report.findings {
+    for found in report.findings.iter().filter(|found| found.works || is_of_this_system(found.mechanism)) {
         let name = found.mechanism.name();
         all.push(match (found.works, found.mechanism) {
             (true, Choice::PidNamespace) => {
@@ -26,10 +26,20 @@ pub(super) fn findings() -> Vec<Finding> {
         });
     }
     let why = match report.chosen {
-        Choice::CgroupV2 => "the strongest of all, and a task does not see it",
+        Choice::CgroupV2 | Choice::JobObject => "the strongest of all, and a task does not see it",
         Choice::Subreaper => "the strongest that works here and that a task does not see",
         _ => "nothing stronger works here; it can prove nothing",
     };
     all.push(Finding::ok("auto", format!("would choose {}: {why}", report.chosen.name())));
     all
+}
+
+/// Whether this system has the mechanism at all: what only another one has is not missing here.
+fn is_of_this_system(mechanism: Choice) -> bool {
+    match mechanism {
+        Choice::Auto => true,
+        Choice::CgroupV2 | Choice::Subreaper | Choice::PidNamespace => cfg!(target_os = "linux"),
+        Choice::ProcessGroup => cfg!(unix),
+        Choice::JobObject => cfg!(windows),
+    }
 }

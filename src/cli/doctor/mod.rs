@@ -1,11 +1,10 @@
 //! `spawner doctor`: what this host offers, what is missing, and how to get it.
 
+#[cfg(all(unix, feature = "podman"))]
 mod containers;
 mod finding;
 mod host;
 mod mechanisms;
-#[cfg(target_os = "linux")]
-mod mounts;
 mod state;
 mod text;
 
@@ -48,7 +47,7 @@ struct Chosen {
     not_guaranteed: Vec<String>,
 }
 
-pub(crate) fn run(options: &DoctorOptions) -> Result<u8, Failure> {
+pub(crate) fn run(options: &DoctorOptions) -> Result<i32, Failure> {
     let document =
         Document { schema: Document::SCHEMA, findings: findings()?, backend: chosen(&options.backend)? };
     match options.format {
@@ -59,20 +58,11 @@ pub(crate) fn run(options: &DoctorOptions) -> Result<u8, Failure> {
 }
 
 fn findings() -> Result<Vec<Finding>, Failure> {
-    let mut all = vec![
-        host::kernel(),
-        host::user(),
-        host::files(),
-        host::processes(),
-        host::terminal(),
-        state::folder(),
-    ];
-    #[cfg(target_os = "linux")]
-    {
-        let mounts = mounts::all();
-        all.extend([host::pidfd(), host::children(), mounts::proc(&mounts), mounts::groups(&mounts)]);
-    }
+    let mut all = host::basics();
+    all.push(state::folder());
+    all.extend(host::means());
     all.extend(mechanisms::findings());
+    #[cfg(all(unix, feature = "podman"))]
     all.push(containers::engine()?);
     Ok(all)
 }

@@ -35,15 +35,21 @@ pub(in crate::cli) fn about_exit(exit: &Exit, timeout: Option<Duration>) -> Opti
 /// What was still running after the task had ended.
 fn left_behind(cleanup: &CleanupOutcome) -> Option<String> {
     let (listed, total) = (cleanup.left_behind(), cleanup.left_behind_total());
-    let first = listed.first()?;
-    let one_kind = listed.iter().all(|resource| resource.kind == first.kind);
-    let noun = if one_kind { noun(first.kind, total) } else { "things" };
+    if total == 0 {
+        return None;
+    }
+    let one_kind = listed.first().filter(|first| listed.iter().all(|resource| resource.kind == first.kind));
+    let noun = one_kind.map_or(if total == 1 { "thing" } else { "things" }, |first| noun(first.kind, total));
     let (was, has) = if total == 1 { ("was", "has") } else { ("were", "have") };
     let fate = match cleanup.verdict() {
         Verdict::Clean => format!(" and {has} been destroyed"),
         Verdict::Leaked | Verdict::Unverified => String::new(),
     };
-    Some(format!("{total} {noun} {was} left behind{fate}: {}", shortened(listed.iter(), total)))
+    let names = match listed {
+        [] => "; nothing of it could be named".to_owned(),
+        listed => format!(": {}", shortened(listed.iter(), total)),
+    };
+    Some(format!("{total} {noun} {was} left behind{fate}{names}"))
 }
 
 /// Things by their names and ids, the first of them.

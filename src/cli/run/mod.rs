@@ -2,6 +2,7 @@
 
 mod life;
 mod message;
+#[cfg_attr(not(unix), path = "terminal/none.rs")]
 mod terminal;
 
 use spawner::run::Finished;
@@ -15,7 +16,7 @@ use super::report::Destination;
 use super::stop::Signals;
 use super::{prepare, pull, runtime, say, status};
 
-pub(crate) fn run(options: &RunOptions) -> Result<u8, Failure> {
+pub(crate) fn run(options: &RunOptions) -> Result<i32, Failure> {
     let backends = Backends::locate(options.backend.config.as_deref())?;
     let backend =
         backends.open_with(options.backend.backend.as_deref(), options.backend.mechanism.as_deref())?;
@@ -44,7 +45,7 @@ fn account(
     spec: &TaskSpec,
     options: &RunOptions,
     report: Option<Destination>,
-) -> Result<u8, Failure> {
+) -> Result<i32, Failure> {
     for message in message::about(finished, spec) {
         say::say(&message);
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, fstat, open};
 use rustix::io::Errno;
-use rustix::termios::{tcgetsid, tcgetwinsize};
+use rustix::termios::{tcgetpgrp, tcgetwinsize};
 use spawner::stream::Terminal;
 use spawner::{Error, ErrorKind, Input, Level, Output, Result, Spawner, TaskSpec, WindowSize};
 
@@ -55,9 +55,10 @@ pub(super) fn host(when: When, spec: &mut TaskSpec, spawner: &dyn Spawner) -> Re
     Ok(Some(Host { tty }))
 }
 
-/// Opens the controlling terminal of our session, where that is our standard input.
+/// Opens the controlling terminal of our session, where that is our standard input, and the group in front has a number
+/// here: one of another pid namespace has none, and whose turn it is cannot be told.
 fn own_terminal() -> rustix::io::Result<OwnedFd> {
-    tcgetsid(std::io::stdin())?;
+    tcgetpgrp(std::io::stdin())?;
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     if cfg!(target_os = "linux") {
         return open("/dev/tty", flags, Mode::empty());

@@ -15,7 +15,7 @@ use crate::cli::report::Destination;
 use crate::cli::stop::{Signals, Stop};
 use crate::cli::{prepare, runtime, say, status};
 
-pub(crate) fn destroy(options: &DestroyOptions) -> Result<u8, Failure> {
+pub(crate) fn destroy(options: &DestroyOptions) -> Result<i32, Failure> {
     if options.account.report.is_some() && options.tasks.len() > 1 {
         return Err(Failure::new("cannot write one report on several tasks: destroy them one by one"));
     }
@@ -50,7 +50,7 @@ async fn account(
     teardown: &Teardown,
     options: &DestroyOptions,
     report: Option<Destination>,
-) -> Result<u8, Failure> {
+) -> Result<i32, Failure> {
     let mut status = 0;
     let destroyed = all(targets, teardown).await?;
     for (_, task, outcome) in &destroyed {

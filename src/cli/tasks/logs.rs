@@ -2,11 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write};
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
 use spawner::journal::Account;
 use spawner::{Error, Journal};
 
@@ -14,7 +12,7 @@ use super::asked;
 use super::target::{self, called};
 use crate::cli::args::LogsOptions;
 use crate::cli::failure::Failure;
-use crate::cli::status;
+use crate::cli::{status, system};
 
 /// How often it is looked whether there is more. A folder on NFS tells nobody that there is.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -23,7 +21,7 @@ const QUIET: Duration = Duration::from_millis(300);
 
 type Keeping = std::thread::JoinHandle<spawner::Result<()>>;
 
-pub(crate) fn logs(options: &LogsOptions) -> Result<u8, Failure> {
+pub(crate) fn logs(options: &LogsOptions) -> Result<i32, Failure> {
     let journal = Journal::locate();
     let account = target::find(&journal, &options.task)?;
     let logs = account.record().logs;
@@ -62,7 +60,7 @@ pub(crate) fn logs(options: &LogsOptions) -> Result<u8, Failure> {
             End::MainProcess if last.elapsed() > QUIET => return Ok(0),
             End::MainProcess | End::NotYet => {}
         }
-        if pause_while_read() {
+        if system::unread_after(PAUSE) {
             return Ok(status::BROKEN_PIPE);
         }
     }
@@ -74,18 +72,6 @@ fn finish(keeping: &mut Option<Keeping>) -> Result<(), Failure> {
         Some(Ok(kept)) => Ok(kept?),
         Some(Err(_)) => Err(Failure::new("cannot keep the output: its thread has panicked")),
         None => Ok(()),
-    }
-}
-
-/// Waits a little. Says whether nobody reads our standard output any more.
-fn pause_while_read() -> bool {
-    let stdout = io::stdout();
-    let mut polled = [PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty())];
-    let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: i64::from(PAUSE.subsec_nanos()) };
-    match poll(&mut polled, Some(&timeout)) {
-        // A signal woke us, if it did not end us.
-        Err(_) | Ok(0) => false,
-        Ok(_) => true,
     }
 }
 

@@ -3,16 +3,15 @@
 mod document;
 mod table;
 
-use std::io::IsTerminal as _;
-
 use spawner::Journal;
+use terminal_size::{Width, terminal_size_of};
 
 use self::document::Document;
 use crate::cli::args::{PsOptions, ReportFormat};
 use crate::cli::failure::Failure;
 use crate::cli::out;
 
-pub(crate) fn ps(options: &PsOptions) -> Result<u8, Failure> {
+pub(crate) fn ps(options: &PsOptions) -> Result<i32, Failure> {
     let document = Document::read(&Journal::locate())?;
     match options.format {
         ReportFormat::Text => out::print(&table::render(&document, width()))?,
@@ -28,7 +27,6 @@ pub(crate) fn schema() -> schemars::Schema {
 
 /// How wide the terminal is; a file or a pipe has no end.
 fn width() -> usize {
-    let stdout = std::io::stdout();
-    let size = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
-    size.map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0).unwrap_or(usize::MAX)
+    let columns = terminal_size_of(std::io::stdout()).map(|(Width(columns), _)| usize::from(columns));
+    columns.filter(|&columns| columns > 0).unwrap_or(usize::MAX)
 }

@@ -9,9 +9,9 @@ use spawner::{Backends, Error, Journal};
 use super::target::called;
 use crate::cli::args::StartOptions;
 use crate::cli::failure::Failure;
-use crate::cli::{out, prepare, pull, runtime, say};
+use crate::cli::{out, prepare, pull, runtime, say, system};
 
-pub(crate) fn start(options: &StartOptions) -> Result<u8, Failure> {
+pub(crate) fn start(options: &StartOptions) -> Result<i32, Failure> {
     let backends = Backends::locate(options.backend.config.as_deref())?;
     let backend =
         backends.open_with(options.backend.backend.as_deref(), options.backend.mechanism.as_deref())?;
@@ -58,7 +58,7 @@ fn hold(journal: &Journal) -> Result<Option<File>, Failure> {
     const PATIENCE: Duration = Duration::from_secs(10);
     let Some(folder) = journal.folder().filter(|folder| folder.is_dir()) else { return Ok(None) };
     let failed = |error| Error::io("lock the state folder", folder.display().to_string(), error);
-    let file = File::open(folder).map_err(failed)?;
+    let file = system::open_lock(folder).map_err(failed)?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         match file.try_lock() {

@@ -16,7 +16,7 @@ use crate::cli::failure::Failure;
 use crate::cli::run::names;
 use crate::cli::{out, runtime, say, status};
 
-pub(crate) fn sweep(options: &SweepOptions) -> Result<u8, Failure> {
+pub(crate) fn sweep(options: &SweepOptions) -> Result<i32, Failure> {
     let journal = Journal::locate();
     let (before, damaged) = on_record(&journal)?;
     let backends = Backends::locate(options.configuration.config.as_deref())?;

@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::run::about_exit;
 use crate::cli::{runtime, say, status};
 
-pub(crate) fn wait(options: &WaitOptions) -> Result<u8, Failure> {
+pub(crate) fn wait(options: &WaitOptions) -> Result<i32, Failure> {
     let account = target::find(&Journal::locate(), &options.task)?;
     if let Some(exit) = account.exit() {
         return Ok(told(exit));
@@ -39,7 +39,7 @@ pub(crate) fn wait(options: &WaitOptions) -> Result<u8, Failure> {
 }
 
 /// Says what the exit status cannot.
-fn told(exit: &Exit) -> u8 {
+fn told(exit: &Exit) -> i32 {
     if let Some(line) = about_exit(exit, None) {
         say::say(&line);
     }

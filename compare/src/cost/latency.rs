@@ -1,0 +1,72 @@
+//! Whether a harness that holds much memory starts tasks more slowly.
+
+use std::cell::RefCell;
+
+use crate::context::Run;
+use crate::document::{Table, Unit};
+use crate::peers::{PROCESSKIT, TOKIO};
+use crate::server::{Harness, Order};
+use crate::stats::{Entrant, Samples, alternate};
+
+const SIZES: [(usize, &str); 3] = [(10, "10 MiB"), (1024, "1 GiB"), (4096, "4 GiB")];
+
+pub(crate) fn measure(run: &mut Run) {
+    if !run.wants("latency") {
+        return;
+    }
+    let peers = [TOKIO, PROCESSKIT, super::OURS[0], super::OURS[1]];
+    let mut harnesses = Vec::new();
+    for (mib, case) in SIZES {
+        if let Err(why) = room(mib) {
+            run.absent(format!("spawn latency with {case}"), why);
+            continue;
+        }
+        // One harness for each size, shared by the peers, so that all of it fits.
+        let held =
+            Harness::start(&[]).and_then(|mut harness| harness.ask(&Order::Hold(mib)).map(|_| harness));
+        match held {
+            Ok(harness) => harnesses.push((case, mib, RefCell::new(harness))),
+            Err(why) => run.absent(format!("spawn latency with {case}"), why),
+        }
+    }
+    let mut entrants: Vec<Entrant<'_>> = Vec::new();
+    for peer in peers {
+        for (_, _, harness) in &harnesses {
+            let ask = move || harness.borrow_mut().ask(&Order::Life { peer: peer.into() });
+            entrants.push(Entrant::new(peer, ask));
+        }
+    }
+    let found: Vec<Samples> = alternate(run.effort(400, 60), &mut entrants);
+    let mut table = Table::new(
+        "latency",
+        "Spawn latency, by the memory that the harness holds",
+        "Until the peer says that `/bin/true` was started. The same harness for all peers, all sizes in turn.",
+        Unit::Seconds,
+        TOKIO,
+    );
+    for (place, (case, mib, _)) in harnesses.iter().enumerate() {
+        let names: Vec<String> = peers.iter().map(|&peer| peer.to_owned()).collect();
+        let of_size: Vec<Samples> =
+            (0..peers.len()).map(|peer| found[peer * harnesses.len() + place].clone()).collect();
+        table.add(case, Some(*mib as f64), &names, &of_size, 0);
+    }
+    let growth = |peer: &str| {
+        let [small, large] = ["10 MiB", "4 GiB"].map(|case| table.median(peer, case));
+        Some(large? / small?)
+    };
+    let found = growth(super::OURS[0]).ok_or_else(|| "not measured".to_owned()).map(|ours| {
+        let theirs = growth(TOKIO).unwrap_or(f64::NAN);
+        (ours, format!("tokio::process: {theirs:.2}"))
+    });
+    run.goal("spawn latency with a 4 GiB harness ÷ with a 10 MiB harness", 1.2, found);
+    run.add(table);
+}
+
+/// Half of what is free stays free.
+fn room(mib: usize) -> Result<(), String> {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).unwrap_or_default();
+    let kib: usize = line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    let free = kib / 1024;
+    if free / 2 > mib { Ok(()) } else { Err(format!("only {free} MiB of memory are free")) }
+}

@@ -1,0 +1,71 @@
+//! Gets hold of tasks of other harnesses: of those that live, and of those that died.
+
+use std::sync::Arc;
+
+use spawner_core::journal::{Account, Whose};
+use spawner_core::{
+    Error, ErrorKind, Evidence, Exit, Fate, Mechanism, Resource, ResourceKind, Result, Strength, Task,
+    TaskRecord, Teardown,
+};
+
+use super::backend::ProcessSpawner;
+use super::live::Live;
+
+impl ProcessSpawner {
+    pub(super) fn recover(&self, record: &TaskRecord) -> Result<Task> {
+        if let Some(live) = self.shared.tasks().get(&record.id).cloned() {
+            return Ok(Task::with_state(record.clone(), live));
+        }
+        let account = self.shared.journal.find(record.id)?;
+        match account.filter(|account| account.opening.kind == crate::KIND) {
+            Some(account) => self.bring_back(&account, record),
+            None => Err(Error::new(ErrorKind::UnknownTask, "recover task", record.id.to_string())
+                .because("it is on no record here: it was destroyed, or belongs to another user")),
+        }
+    }
+
+    fn bring_back(&self, account: &Account, given: &TaskRecord) -> Result<Task> {
+        let refused = |kind, why: &'static str| {
+            Err(Error::new(kind, "recover task", given.id.to_string()).because(why))
+        };
+        let mut record = account.record();
+        if account.started().is_none() {
+            // What the record does not say, the caller may know.
+            record.leader.clone_from(&given.leader);
+        }
+        let live = Live::new(&record, Teardown::default().linger, Some(account.page.clone()), false);
+        let live = match account.whose() {
+            Whose::OtherUser => return refused(ErrorKind::Denied, "it is another user's"),
+            Whose::OtherHost => {
+                return refused(ErrorKind::Unavailable, "it was started on another host, or in another jail");
+            }
+            Whose::OtherBoot => {
+                let why = "the machine went down while it ran".to_owned();
+                live.with_proof(Exit::Lost { why }, of_reboot(&record))
+            }
+            Whose::Living | Whose::Dead => live,
+        };
+        Ok(self.shared.enter(record, Arc::new(live)))
+    }
+}
+
+/// The machine went down: the main process, and whatever else it was.
+fn of_reboot(record: &TaskRecord) -> Evidence {
+    let describe = |leader: &spawner_core::ProcessIdentity| Resource {
+        kind: ResourceKind::Process,
+        id: leader.pid.to_string(),
+        started: None,
+        name: None,
+        fate: Fate::AlreadyGone,
+        reason: None,
+        remedy: None,
+    };
+    let resources: Vec<_> = record.leader.iter().map(describe).collect();
+    Evidence {
+        mechanisms: vec![Mechanism::ProcessGroup],
+        strength: Strength::CannotMiss,
+        total: resources.len(),
+        resources,
+        usage: None,
+    }
+}
