@@ -6,6 +6,8 @@ mod life;
 mod scratch;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -138,6 +140,58 @@ async fn what_cannot_be_started_is_told_apart_and_leaves_nothing() {
     let gone = refused(&spawner, &sh("true"), ErrorKind::Unavailable).await;
     assert!(gone.cleanup().is_none(), "nothing was made: {gone}");
     scratch.restart();
+    empty(&scratch);
+}
+
+/// Holds a file so that whoever opens it waits, tells when somebody does, and lets go at the end of its input (fcntl(2),
+/// F_SETLEASE).
+const LEASE: &str = r#"
+import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, lambda *_: print("asked", flush=True))
+file = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("held", flush=True)
+sys.stdin.read()
+"#;
+
+/// An engine says that a container was started while its runtime still stands in the program's place.
+#[tokio::test]
+async fn a_signal_right_after_the_start_reaches_the_program() {
+    let Some(scratch) = Scratch::up() else { return };
+    let folder = scratch.folder().join("mounted");
+    std::fs::create_dir(&folder).unwrap();
+    let program = folder.join("busybox");
+    let copied = Command::new("sh").args(["-c", r#"cp "$(command -v busybox)" "$0""#]).arg(&program).status();
+    assert!(copied.unwrap().success(), "busybox is needed");
+    let mut holder = Command::new("python3")
+        .args(["-c", LEASE])
+        .arg(&program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(holder.stdout.take().unwrap()).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "held");
+
+    let spawner = spawner(&scratch);
+    let volumes = vec![format!("{}:/there", folder.display())];
+    let spec = null(TaskSpec::new(["/there/busybox", "sh", "-c", "sleep 0.2; exit 4"]))
+        .container(ContainerOptions { volumes, ..ContainerOptions::default() });
+    let mut spawning = std::pin::pin!(spawner.spawn_task(&spec));
+    let mut asked = tokio::task::spawn_blocking(move || said.next().unwrap().unwrap());
+    tokio::select! {
+        task = &mut spawning => panic!("its program cannot run yet: {task:?}"),
+        line = &mut asked => assert_eq!(line.unwrap(), "asked"),
+    }
+    let early = timeout(Duration::from_millis(700), &mut spawning).await;
+    assert!(early.is_err(), "its program cannot run yet: {early:?}");
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success());
+    let task = spawning.await.unwrap();
+    // The runtime would end; a first process without a handler does not get it.
+    spawner.signal_task(&task, Signal::TERM.as_raw()).await.unwrap();
+    assert_eq!(spawner.wait_task(&task).await.unwrap(), Exit::Exited { code: 4 });
+    end(&spawner, &task).await;
     empty(&scratch);
 }
 

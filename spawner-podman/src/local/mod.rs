@@ -6,6 +6,7 @@ mod groups;
 mod members;
 mod notice;
 mod pidfd;
+mod program;
 mod roster;
 mod shim;
 mod strike;

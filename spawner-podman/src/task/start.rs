@@ -161,10 +161,14 @@ impl Birth {
         } else {
             obstacle::made_folder(engine, &id, &self.wish, by).await?;
         }
+        let runtime = local.as_ref().and_then(Local::name);
         engine.start(&id, by).await?;
         if local.is_none() {
             let found = self.find(&id, &mut traces).await?;
             (local, seen) = (found.0, Some(found.1));
+        }
+        if let Some(local) = &local {
+            local.program_runs(runtime.as_deref()).await;
         }
         if engine.brand() == Brand::Docker {
             terminal::fit(engine, &id, self.wish.terminal).await;
