@@ -23,7 +23,7 @@ use windows as platform;
 use crate::mischief;
 
 pub(crate) use engine::{Engine, LABEL};
-pub(crate) use platform::{Herd, Jail, groups_of, is_the_system_s};
+pub(crate) use platform::{Herd, Jail, groups_of, half_born, is_the_system_s};
 #[cfg(unix)]
 pub(crate) use platform::{MemoryJail, signal_of};
 #[cfg(windows)]

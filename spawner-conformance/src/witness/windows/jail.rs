@@ -39,19 +39,35 @@ pub(super) fn pids() -> Vec<u32> {
 /// Ends what is in the jail and will never have a command line: whoever started it was ended in the midst of that, and
 /// it stands still for ever.
 pub(crate) fn end_half_born() -> io::Result<()> {
+    for process in nameless()? {
+        if process.age()? > HALF_BORN && process.is_alive() {
+            process.kill()?;
+        }
+    }
+    Ok(())
+}
+
+/// How many of those the jail counts, which wine does for ever, though it says of each that it has ended. To be asked
+/// when everything else has had its time.
+pub(crate) fn half_born() -> io::Result<usize> {
+    Ok(nameless()?.len())
+}
+
+/// What is in the jail and has no command line: it is being made, or never will be.
+fn nameless() -> io::Result<Vec<Process>> {
+    let mut found = Vec::new();
     if JOB.get().is_none() {
-        return Ok(());
+        return Ok(found);
     }
     let systems: HashSet<u32> =
         snapshot::take()?.iter().filter(|one| is_the_system_s(&one.name)).map(|one| one.pid).collect();
     for pid in pids() {
         let Some(process) = Process::open(pid)? else { continue };
-        let half_born = process.command_line().is_err() && process.age()? > HALF_BORN;
-        if half_born && !systems.contains(&pid) && process.is_alive() {
-            process.kill()?;
+        if process.command_line().is_err() && !systems.contains(&pid) {
+            found.push(process);
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 impl Jail {

@@ -21,6 +21,7 @@ use crate::{harness, mischief};
 pub(crate) use herd::{Herd, strike};
 pub(crate) use jail::Jail;
 pub(super) use jail::end_half_born as end_hidden;
+pub(crate) use jail::half_born;
 
 /// What is added to the name of the lock's file for that of the list of who has begun.
 pub(crate) const WRITTEN_DOWN: &str = ".begun";
