@@ -1,10 +1,12 @@
 //! The embedder's ends of a task's standard streams.
 
 use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::path::Path;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::spec::WindowSize;
 
 /// A readable stream of a task. It ends at the end of file; or, where something that the task left
@@ -43,6 +45,19 @@ pub struct Terminal {
 pub trait TerminalControl: Send + Sync {
     /// Tells the task that its terminal has a new size (it gets SIGWINCH).
     fn resize(&self, size: WindowSize) -> Result<()>;
+}
+
+/// Opens the file that a task reads from, as [`Input::File`](crate::Input::File) says. For backends.
+pub fn open_input(path: &Path) -> Result<File> {
+    let failed = |source| Error::io("open for the task's input", path.display().to_string(), source);
+    File::open(path).map_err(failed)
+}
+
+/// Opens the file that a task writes to, as [`Output::File`](crate::Output::File) says. For backends.
+pub fn open_output(path: &Path, append: bool) -> Result<File> {
+    let failed = |source| Error::io("open for the task's output", path.display().to_string(), source);
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).append(append).truncate(!append).open(path).map_err(failed)
 }
 
 impl fmt::Debug for TaskStreams {

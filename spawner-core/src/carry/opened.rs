@@ -1,11 +1,12 @@
 //! Where the three streams of a task lead in the harness. Files are opened before anything is made, so that an error
 //! leaves nothing.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::error::{Error, Result};
 use crate::spec::{Input, Output, TaskSpec};
+use crate::stream::{open_input, open_output};
 use rustix::fs::{FileType, fstat};
 
 /// Where standard input comes from.
@@ -43,15 +44,12 @@ pub struct Opened {
 
 /// Opens them as the specification says.
 pub fn open(spec: &TaskSpec) -> Result<Opened> {
-    let input =
-        match &spec.stdin {
-            Input::Null => Source::Nothing,
-            Input::Stream | Input::Terminal => Source::Embedder,
-            Input::Inherit => own(rustix::stdio::stdin())?.map_or(Source::Nothing, Source::File),
-            Input::File(path) => Source::File(File::open(path).map_err(|source| {
-                Error::io("open for the task's input", path.display().to_string(), source)
-            })?),
-        };
+    let input = match &spec.stdin {
+        Input::Null => Source::Nothing,
+        Input::Stream | Input::Terminal => Source::Embedder,
+        Input::Inherit => own(rustix::stdio::stdin())?.map_or(Source::Nothing, Source::File),
+        Input::File(path) => Source::File(open_input(path)?),
+    };
     let outputs =
         [output(&spec.stdout, rustix::stdio::stdout())?, output(&spec.stderr, rustix::stdio::stderr())?];
     Ok(Opened { input, outputs, terminal: spec.wants_terminal() })
@@ -75,14 +73,7 @@ fn output(wanted: &Output, inherited: BorrowedFd<'_>) -> Result<Target> {
         Output::Null | Output::Log => Ok(Target::Nothing),
         Output::Stream | Output::Terminal => Ok(Target::Embedder),
         Output::Inherit => Ok(own(inherited)?.map_or(Target::Nothing, Target::File)),
-        Output::File { path, append } => {
-            let mut options = OpenOptions::new();
-            options.create(true).write(true).append(*append).truncate(!*append);
-            let opened = options.open(path);
-            Ok(Target::File(opened.map_err(|source| {
-                Error::io("open for the task's output", path.display().to_string(), source)
-            })?))
-        }
+        Output::File { path, append } => Ok(Target::File(open_output(path, *append)?)),
     }
 }
 

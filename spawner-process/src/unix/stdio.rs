@@ -1,11 +1,12 @@
 //! Opens the standard streams of a task, all in the harness, so that errors are known before the start.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::termios::{Winsize, tcsetwinsize};
+use spawner_core::stream::{open_input, open_output};
 use spawner_core::{Error, Input, Logs, Output, Result, TaskSpec, WindowSize};
 
 use super::pty;
@@ -45,7 +46,7 @@ pub(crate) fn open(spec: &TaskSpec, logs: &Logs) -> Result<Streams> {
     let stdin = match &spec.stdin {
         Input::Inherit => own(rustix::stdio::stdin()),
         Input::Null => null(),
-        Input::File(path) => Ok(read(path)?),
+        Input::File(path) => Ok(open_input(path)?.into()),
         Input::Stream => pipe().map(|(reader, writer)| {
             ends.stdin = Some(writer);
             reader
@@ -74,7 +75,7 @@ fn output(
     let opened = match wanted {
         Output::Inherit => own(inherited),
         Output::Null => null(),
-        Output::File { path, append } => return write(path, *append),
+        Output::File { path, append } => return Ok(open_output(path, *append)?.into()),
         Output::Stream => pipe().map(|(reader, writer)| {
             *end = Some(reader);
             writer
@@ -100,22 +101,6 @@ fn null() -> io::Result<OwnedFd> {
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = io::pipe()?;
     Ok((reader.into(), writer.into()))
-}
-
-fn read(path: &Path) -> Result<OwnedFd> {
-    let opened = File::open(path);
-    Ok(opened
-        .map_err(|source| Error::io("open for the task's input", path.display().to_string(), source))?
-        .into())
-}
-
-fn write(path: &Path, append: bool) -> Result<OwnedFd> {
-    let mut options = OpenOptions::new();
-    options.create(true).write(true).append(append).truncate(!append);
-    let opened = options.open(path);
-    Ok(opened
-        .map_err(|source| Error::io("open for the task's output", path.display().to_string(), source))?
-        .into())
 }
 
 /// A file beside the record, for this user's eyes only; whoever writes to it appends.

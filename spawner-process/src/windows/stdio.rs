@@ -1,10 +1,10 @@
 //! Opens the standard streams of a task, so that errors are known before the start.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::windows::io::{AsHandle as _, AsRawHandle, BorrowedHandle, OwnedHandle};
-use std::path::Path;
 
+use spawner_core::stream::{open_input, open_output};
 use spawner_core::{Error, ErrorKind, Input, Output, Result, TaskSpec};
 
 use super::handle::copy;
@@ -31,7 +31,7 @@ impl Streams {
         let stdin = match &spec.stdin {
             Input::Inherit => own(&io::stdin()),
             Input::Null => null(),
-            Input::File(path) => Ok(read(path)?),
+            Input::File(path) => Ok(open_input(path)?.into()),
             Input::Stream => pipe(Way::ToTask).map(|(near, far)| {
                 ends.stdin = Some(near);
                 far
@@ -60,7 +60,7 @@ fn output(
     let opened = match wanted {
         Output::Inherit => inherited,
         Output::Null => null(),
-        Output::File { path, append } => return write(path, *append),
+        Output::File { path, append } => return Ok(open_output(path, *append)?.into()),
         Output::Stream => pipe(Way::FromTask).map(|(near, far)| {
             *end = Some(near);
             far
@@ -89,20 +89,4 @@ fn own(stream: &impl AsRawHandle) -> io::Result<OwnedHandle> {
 
 fn null() -> io::Result<OwnedHandle> {
     Ok(OpenOptions::new().read(true).write(true).open("NUL")?.into())
-}
-
-fn read(path: &Path) -> Result<OwnedHandle> {
-    let opened = File::open(path);
-    Ok(opened
-        .map_err(|source| Error::io("open for the task's input", path.display().to_string(), source))?
-        .into())
-}
-
-fn write(path: &Path, append: bool) -> Result<OwnedHandle> {
-    let mut options = OpenOptions::new();
-    options.create(true).write(true).append(append).truncate(!append);
-    let opened = options.open(path);
-    Ok(opened
-        .map_err(|source| Error::io("open for the task's output", path.display().to_string(), source))?
-        .into())
 }
