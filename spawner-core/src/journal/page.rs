@@ -8,9 +8,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::file::{is_at, open_plain, private, remove, try_lock};
+use super::file::{is_at, open_plain, private, remedy, remove, try_lock};
 use super::host::{Harness, Host};
-use crate::cleanup::{Mechanism, Resource};
+use crate::cleanup::{Fate, Mechanism, Resource, ResourceKind};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::id::ProcessIdentity;
@@ -142,6 +142,20 @@ impl Page {
     /// The same where nothing lies beside it, as beside the record of an attached task: fewer looks at the disk.
     pub fn close_alone(&self) -> io::Result<()> {
         remove(&self.0)
+    }
+
+    /// The file as a leftover, where closing it failed.
+    pub fn leftover(&self, closed: io::Result<()>) -> Option<Resource> {
+        let why = closed.err()?;
+        Some(Resource {
+            kind: ResourceKind::File,
+            id: self.0.display().to_string(),
+            started: None,
+            name: None,
+            fate: Fate::Survived,
+            reason: Some(why.to_string()),
+            remedy: Some(remedy(&self.0)),
+        })
     }
 
     /// Takes the right to resolve the record; waits for at most `patience` for another holder. `None` where

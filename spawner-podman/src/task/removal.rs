@@ -186,14 +186,8 @@ impl PodmanRungs {
     /// Closes its record, now that nothing of it is left.
     pub(super) fn close_record(&self) -> Vec<Resource> {
         let Some(page) = &self.live.page else { return Vec::new() };
-        match if self.live.is_detached() { page.close() } else { page.close_alone() } {
-            Ok(()) => Vec::new(),
-            Err(error) => {
-                let path = page.path().display().to_string();
-                let leftover = Leftover::survived(&error, format!("rm {path}"));
-                vec![evidence::thing(ResourceKind::File, path, Err(leftover))]
-            }
-        }
+        let closed = if self.live.is_detached() { page.close() } else { page.close_alone() };
+        page.leftover(closed).into_iter().collect()
     }
 }
 

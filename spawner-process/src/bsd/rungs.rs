@@ -9,8 +9,7 @@ use rustix::process::Signal;
 use spawner_core::ladder::Progress;
 use spawner_core::processes::Entry;
 use spawner_core::{
-    AskScope, Error, ErrorKind, Evidence, Fate, Mechanism, Resource, ResourceKind, Result, Rungs, Strength,
-    exits,
+    AskScope, Error, ErrorKind, Evidence, Mechanism, Resource, Result, Rungs, Strength, exits,
 };
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
@@ -144,20 +143,10 @@ impl Rungs for GroupRungs {
 
     async fn release(&mut self) -> Vec<Resource> {
         let Some(seen) = self.seen.take() else { return Vec::new() };
-        if let Some(page) = &self.live.page
-            && let Err(error) = page.close()
-        {
+        let left = self.live.page.as_ref().and_then(|page| page.leftover(page.close()));
+        if let Some(record) = left {
             self.seen = Some(seen);
-            let path = page.path().display().to_string();
-            return vec![Resource {
-                kind: ResourceKind::File,
-                started: None,
-                name: None,
-                fate: Fate::Survived,
-                reason: Some(error.to_string()),
-                remedy: Some(format!("rm {path}")),
-                id: path,
-            }];
+            return vec![record];
         }
         // Looking again could not tell more: nothing is left by which anything would be found.
         self.live.settle(seen);

@@ -182,18 +182,8 @@ impl Rungs for ProcessRungs {
             None => Vec::new(),
         };
         if !released.iter().any(|resource| resource.fate.is_leftover()) {
-            released.extend(self.live.page.as_ref().and_then(|page| {
-                let error = page.close_alone().err()?;
-                Some(Resource {
-                    kind: ResourceKind::File,
-                    id: page.path().display().to_string(),
-                    started: None,
-                    name: None,
-                    fate: Fate::Survived,
-                    reason: Some(error.to_string()),
-                    remedy: Some(format!("del /f /q \"{}\"", page.path().display())),
-                })
-            }));
+            let left = self.live.page.as_ref().and_then(|page| page.leftover(page.close_alone()));
+            released.extend(left);
         }
         if released.iter().any(|resource| resource.fate.is_leftover()) {
             self.seen = Some(seen);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use spawner_core::ladder::Progress;
-use spawner_core::{AskScope, Evidence, Fate, Resource, ResourceKind, Result, Rungs, Strength};
+use spawner_core::{AskScope, Evidence, Fate, Resource, Result, Rungs, Strength};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -169,19 +169,7 @@ impl RemoteRungs {
 
     /// Its record goes.
     fn close(&self) -> Vec<Resource> {
-        let Some(page) = &self.live.page else { return Vec::new() };
-        match page.close() {
-            Ok(()) => Vec::new(),
-            Err(error) => vec![Resource {
-                kind: ResourceKind::File,
-                id: page.path().display().to_string(),
-                started: None,
-                name: None,
-                fate: Fate::Survived,
-                reason: Some(error.to_string()),
-                remedy: Some(format!("rm {}", page.path().display())),
-            }],
-        }
+        self.live.page.iter().filter_map(|page| page.leftover(page.close())).collect()
     }
 }
 

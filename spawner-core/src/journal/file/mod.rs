@@ -9,6 +9,7 @@
 //! * `is_at(file, path)`: whether it is this file that is at `path` now.
 //! * `is_foreign(file)`: whether it is another user's.
 //! * `remove(path)`: after it there is no such name, be the file open somewhere; fine where it is gone.
+//! * `remedy(path)`: the command by which a person does the same.
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -17,4 +18,4 @@ mod system;
 #[path = "windows/mod.rs"]
 mod system;
 
-pub(super) use system::{is_at, is_foreign, make, open_plain, private, remove, try_lock, usual};
+pub(super) use system::{is_at, is_foreign, make, open_plain, private, remedy, remove, try_lock, usual};

@@ -58,3 +58,30 @@ pub(in crate::journal) fn remove(path: &Path) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+pub(in crate::journal) fn remedy(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./+,:@%".contains(c);
+    if path.chars().all(is_plain) {
+        format!("rm {path}")
+    } else {
+        format!("rm '{}'", path.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remedy_can_be_typed_whatever_the_name() {
+        assert_eq!(remedy(Path::new("/home/a-b/.local/x")), "rm /home/a-b/.local/x");
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["it's here", "$HOME", "a;b", "*"] {
+            let path = folder.path().join(name);
+            fs::write(&path, "").unwrap();
+            let typed = std::process::Command::new("sh").arg("-c").arg(remedy(&path)).status().unwrap();
+            assert!(typed.success() && !path.exists(), "{name}");
+        }
+    }
+}

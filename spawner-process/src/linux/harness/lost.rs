@@ -117,11 +117,7 @@ impl ProcessRungs {
     }
 
     fn close_record(&self) -> Vec<Resource> {
-        let Some(page) = &self.live.page else { return Vec::new() };
-        match page.close() {
-            Ok(()) => Vec::new(),
-            Err(error) => vec![not_removed((page.path().to_owned(), Some(error.to_string())))],
-        }
+        self.live.page.iter().filter_map(|page| page.leftover(page.close())).collect()
     }
 }
 

@@ -112,6 +112,10 @@ pub(in crate::journal) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+pub(in crate::journal) fn remedy(path: &Path) -> String {
+    format!("del /f /q \"{}\"", path.display())
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
