@@ -6,6 +6,6 @@ mod opened;
 mod sink;
 
 pub use feed::feed;
-pub use flow::{AHEAD, Flow, REST, flushed};
+pub use flow::{AHEAD, Flow, Flows, REST, flushed};
 pub use opened::{Opened, Source, Target, open};
 pub use sink::{Output, Sink, Trouble};

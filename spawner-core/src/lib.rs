@@ -7,7 +7,7 @@
 //!
 //! The modules come in two layers, and the arrows between them point down only: first the words
 //! ([`spec`], [`exit`], [`capability`], [`cleanup`], [`error`], [`id`]), then the behaviour
-//! ([`mod@verdict`], [`ladder`], [`admission`], [`start`], [`journal`], [`spawner`], [`run`]).
+//! ([`mod@verdict`], [`ladder`], [`admission`], [`start`], [`registry`], [`journal`], [`sweep`], [`spawner`], [`run`]).
 //!
 //! This crate does nothing to any process by itself; see `spawner-process` for a backend, and the
 //! `fake` feature for one that can be scripted.
@@ -36,13 +36,14 @@ mod os_text;
 pub mod proc;
 #[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
 pub mod processes;
+pub mod registry;
 pub mod report;
 pub mod run;
 pub mod spawner;
 pub mod spec;
 pub mod start;
 pub mod stream;
-mod sweep;
+pub mod sweep;
 mod table;
 pub mod task;
 pub mod teardown;
@@ -57,6 +58,7 @@ pub use exit::{Exit, Usage};
 pub use id::{ProcessIdentity, TaskId};
 pub use journal::Journal;
 pub use ladder::Rungs;
+pub use registry::Registry;
 pub use report::Report;
 pub use spawner::{Check, Spawner};
 pub use spec::{Environment, Input, Lifetime, Limits, Output, TaskSpec, WindowSize};

@@ -1,5 +1,7 @@
 //! Resolves what dead harnesses left.
 
+mod aside;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,6 +12,8 @@ use crate::journal::{Account, Found};
 use crate::spawner::Spawner;
 use crate::task::{Task, TaskRecord};
 use crate::teardown::Teardown;
+
+pub use aside::Aside;
 
 /// How long another sweep that is at the same record may take.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -1,17 +1,19 @@
 //! The podman backend: the trait, for tasks in containers.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use spawner_core::carry::Flows;
 use spawner_core::start::Ledger;
+use spawner_core::sweep::Aside;
 use spawner_core::{
-    Admitted, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Evidence, Exit, Journal, Result, Rungs,
-    Spawner, Task, TaskId, TaskRecord, TaskState, TaskStreams,
+    Admitted, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Evidence, Exit, Journal, Registry,
+    Result, Rungs, Spawner, Task, TaskId, TaskRecord, TaskState, TaskStreams,
 };
-use tokio::sync::{Semaphore, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::config::PodmanConfig;
 use crate::declared;
@@ -21,7 +23,6 @@ use crate::local::Traces;
 use crate::remains;
 use crate::task::live::Live;
 use crate::task::rungs::{Owner, PodmanRungs};
-use spawner_core::carry::{self, Flow};
 
 /// How long it may take to find an engine, and to start a private one.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,14 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long an engine may take to answer who only looks.
 const LOOK: Duration = Duration::from_secs(3);
 
-/// How long a program that is done waits for a sweep that goes on.
-const SWEEP: Duration = Duration::from_secs(5);
-
 /// How many containers are started at one time. What more there are wait here, where no deadline runs yet.
 const TURNS: usize = 8;
-
-/// How long our own streams may take to take what tasks wrote last, before the harness goes on without that.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 type OnPull = Arc<dyn Fn(&str, Option<&PullProgress>) + Send + Sync>;
 
@@ -58,15 +53,13 @@ pub(crate) struct Shared {
     pub(crate) keep: Keep,
     /// Starts that may be under way.
     pub(crate) turns: Semaphore,
-    /// Whether this backend has looked for what dead harnesses left.
-    pub(crate) swept: Once,
-    /// Ends when that is done, where there was anything.
-    sweeping: Mutex<Option<oneshot::Receiver<()>>>,
+    /// The look for what dead harnesses left.
+    sweep: Aside,
     engine: tokio::sync::Mutex<Option<Engine>>,
     capabilities: OnceLock<Capabilities>,
-    tasks: Mutex<HashMap<TaskId, Arc<Live>>>,
+    pub(crate) tasks: Registry<Live>,
     /// What is on its way to our own streams and files, also of tasks that are gone.
-    flows: Mutex<Vec<Flow>>,
+    pub(crate) flows: Flows,
     /// What was found on no record, until somebody recovers it.
     strays: Mutex<HashMap<TaskId, Traces>>,
     on_pull: Mutex<Option<OnPull>>,
@@ -94,12 +87,11 @@ impl PodmanSpawner {
                 ledger: Ledger::default(),
                 keep: Keep::new(&config),
                 turns: Semaphore::new(TURNS),
-                swept: Once::new(),
-                sweeping: Mutex::default(),
+                sweep: Aside::default(),
                 engine: tokio::sync::Mutex::default(),
                 capabilities: OnceLock::new(),
-                tasks: Mutex::default(),
-                flows: Mutex::default(),
+                tasks: Registry::default(),
+                flows: Flows::default(),
                 strays: Mutex::default(),
                 on_pull: Mutex::default(),
                 config: Arc::new(config),
@@ -115,13 +107,9 @@ impl PodmanSpawner {
 
     /// Ends every task that is still there, and waits until that is done.
     pub async fn shutdown(self) -> Result<()> {
-        self.swept().await;
+        self.shared.sweep.done().await;
         self.shared.keep.close();
-        let flows = std::mem::take(&mut *self.shared.flows());
-        let flushed = futures_util::future::join_all(flows.into_iter().map(carry::flushed));
-        if timeout(LAST_WORDS, flushed).await.is_err() {
-            tracing::warn!("our streams did not take what tasks wrote last");
-        }
+        self.shared.flows.arrived().await;
         self.shared.keep.left().await?;
         match self.shared.engine.lock().await.take() {
             Some(engine) => engine.end().await,
@@ -134,38 +122,22 @@ impl PodmanSpawner {
         self.shutdown().await
     }
 
-    /// Ends what dead harnesses left, aside, while the first task starts.
+    /// Sweeps once, aside, where that is wished for and there may be anything besides the task `own`.
     pub(crate) fn sweep_aside(&self, own: TaskId) {
         let shared = &self.shared;
-        let sweeping = remains::sweep_aside((&shared.name, &shared.config, &shared.journal), own);
-        *shared.sweeping.lock().unwrap_or_else(PoisonError::into_inner) = sweeping;
-    }
-
-    /// Waits, for a bounded time, until what dead harnesses left is resolved, so that harnesses that live for
-    /// milliseconds get that done too.
-    async fn swept(&self) {
-        let sweeping = self.shared.sweeping.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(sweeping) = sweeping
-            && timeout(SWEEP, sweeping).await.is_err()
-        {
-            tracing::warn!("a sweep takes long, and is left to the next harness");
+        if !shared.config.sweep || !shared.sweep.is_first() || !shared.journal.has_others(own) {
+            return;
         }
-    }
-
-    fn live(&self, task: &Task) -> Result<Arc<Live>> {
-        let unknown = || Error::new(ErrorKind::UnknownTask, "find task", task.id().to_string());
-        match task.state::<Live>() {
-            Some(live) => Ok(live),
-            None => self.shared.tasks().get(&task.id()).cloned().ok_or_else(unknown),
-        }
+        let (name, config) = (shared.name.clone(), PodmanConfig::clone(&shared.config));
+        shared.sweep.begin(move || {
+            let sweeper = Self::named(name, PodmanConfig { sweep: false, ..config })?;
+            let is_due = sweeper.shared.journal.has_for_a_sweep(crate::KIND);
+            Ok(is_due.then_some(async move { drop(sweeper.sweep().await) }))
+        });
     }
 }
 
 impl Shared {
-    fn tasks(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Live>>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn strays(&self) -> MutexGuard<'_, HashMap<TaskId, Traces>> {
         self.strays.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,30 +168,13 @@ impl Shared {
         let mut tell = |progress| pulling.tell(Some(&progress));
         engine.pull(image, &mut tell).await
     }
-
-    fn flows(&self) -> MutexGuard<'_, Vec<Flow>> {
-        self.flows.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Something is on its way to our own streams and files, which is awaited at the end.
-    pub(crate) fn awaits(&self, flow: Flow) {
-        let mut flows = self.flows();
-        flows.retain(|flow| flow.has_changed().is_ok());
-        flows.push(flow);
-    }
-
-    /// From now on it is one of ours.
-    pub(crate) fn enter(&self, record: TaskRecord, live: Arc<Live>) -> Task {
-        self.tasks().insert(record.id, Arc::clone(&live));
-        Task::with_state(record, live)
-    }
 }
 
 impl Owner for Shared {
     fn settled(&self, live: &Live, proof: Evidence) {
         live.settle(proof);
         self.keep.forget(live.id);
-        self.tasks().remove(&live.id);
+        self.tasks.forget(live.id);
     }
 }
 
@@ -274,7 +229,7 @@ impl Spawner for PodmanSpawner {
     }
 
     async fn task_state(&self, task: &Task) -> Result<TaskState> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         Ok(match live.state().await? {
             None => TaskState::Running,
             Some(exit) if live.proof().is_some() => TaskState::Gone(exit),
@@ -283,7 +238,7 @@ impl Spawner for PodmanSpawner {
     }
 
     async fn wait_task(&self, task: &Task) -> Result<Exit> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let (exit, _) = live.ended().await;
         // A process of this host would have written it all before it ended.
         live.flushed().await;
@@ -291,36 +246,35 @@ impl Spawner for PodmanSpawner {
     }
 
     async fn task_output(&self, task: &Task) -> Result<TaskStreams> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let streams = live.ends.lock().unwrap_or_else(PoisonError::into_inner).take();
         streams.ok_or_else(|| Error::new(ErrorKind::Taken, "take the streams of task", task.id().to_string()))
     }
 
     async fn signal_task(&self, task: &Task, signal: i32) -> Result<()> {
-        self.live(task)?.signal(signal).await
+        self.shared.tasks.find(task)?.signal(signal).await
     }
 
     async fn rungs(&self, task: &Task) -> Result<Box<dyn Rungs + '_>> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let owner: Arc<dyn Owner> = Arc::clone(&self.shared) as _;
         Ok(Box::new(PodmanRungs::of(owner, live).await))
     }
 
     async fn recover_task(&self, record: &TaskRecord) -> Result<Task> {
-        let known = self.shared.tasks().get(&record.id).cloned();
-        if let Some(live) = known {
-            return Ok(Task::with_state(record.clone(), live));
+        if let Some(task) = self.shared.tasks.known(record) {
+            return Ok(task);
         }
         let stray = self.shared.strays().remove(&record.id);
         let (record, live) = match stray {
             Some(traces) => (record.clone(), remains::stray(record.clone(), traces, &self.shared.config)),
             None => remains::recover(&self.shared.journal, &self.shared.config, record).await?,
         };
-        Ok(self.shared.enter(record, Arc::new(live)))
+        Ok(self.shared.tasks.enter(record, Arc::new(live)))
     }
 
     async fn keep_output(&self, task: &Task, follow: bool) -> Result<()> {
-        remains::collect(&*self.live(task)?, follow).await
+        remains::collect(&*self.shared.tasks.find(task)?, follow).await
     }
 
     async fn unrecorded(&self) -> Vec<TaskRecord> {

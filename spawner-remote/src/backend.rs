@@ -1,16 +1,16 @@
 //! The remote backend: the trait, for tasks on a host that ssh leads to.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, Once, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use spawner_core::carry::Flows;
 use spawner_core::start::Ledger;
+use spawner_core::sweep::Aside;
 use spawner_core::{
-    Admitted, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Evidence, Exit, Journal, Result, Rungs,
-    Spawner, Task, TaskId, TaskRecord, TaskState, TaskStreams, Teardown,
+    Admitted, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Evidence, Exit, Journal, Registry,
+    Result, Rungs, Spawner, Task, TaskId, TaskRecord, TaskState, TaskStreams, Teardown,
 };
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -24,13 +24,6 @@ use crate::said::Facts;
 use crate::session::Host;
 use crate::task::live::Live;
 use crate::task::rungs::{Owner, RemoteRungs};
-use spawner_core::carry::{self, Flow};
-
-/// How long a program that is done waits for a sweep that goes on.
-const SWEEP: Duration = Duration::from_secs(5);
-
-/// How long our own streams may take to take what tasks wrote last, before the harness goes on without that.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How long a host may take to say what became of a task, to who asks for its state.
 const STATE: Duration = Duration::from_secs(10);
@@ -59,12 +52,11 @@ pub(crate) struct Shared {
     capabilities: OnceLock<Capabilities>,
     /// What is promised as long as the only host did not answer; by several, what each of them gives.
     least: Capabilities,
-    swept: Once,
-    /// Ends when the sweep is done, where there is one.
-    sweeping: Mutex<Option<oneshot::Receiver<()>>>,
-    pub(crate) tasks: Mutex<HashMap<TaskId, Arc<Live>>>,
+    /// The look for what dead harnesses left.
+    sweep: Aside,
+    pub(crate) tasks: Registry<Live>,
     /// What is on its way to our own streams and files, also of tasks that are gone.
-    flows: Mutex<Vec<Flow>>,
+    pub(crate) flows: Flows,
 }
 
 impl std::fmt::Debug for Shared {
@@ -109,10 +101,9 @@ impl RemoteSpawner {
             keeps_doubtful,
             capabilities: OnceLock::new(),
             least,
-            swept: Once::new(),
-            sweeping: Mutex::default(),
-            tasks: Mutex::default(),
-            flows: Mutex::default(),
+            sweep: Aside::default(),
+            tasks: Registry::default(),
+            flows: Flows::default(),
         });
         Ok(Self { shared, owner: true })
     }
@@ -124,8 +115,8 @@ impl RemoteSpawner {
 
     /// Ends every task that is still there, closes the connection, and waits until that is done.
     pub async fn shutdown(self) -> Result<()> {
-        self.swept().await;
-        let left: Vec<_> = lock(&self.shared.tasks).values().cloned().collect();
+        self.shared.sweep.done().await;
+        let left = self.shared.tasks.all();
         let mut ending = JoinSet::new();
         for live in left.into_iter().filter(|live| live.own && !live.is_detached()) {
             let spawner = Self::borrowing(&self.shared);
@@ -141,15 +132,7 @@ impl RemoteSpawner {
                 left.get_or_insert(outcome);
             }
         }
-        let flows = std::mem::take(&mut *lock(&self.shared.flows));
-        let flushed = async {
-            for flow in flows {
-                carry::flushed(flow).await;
-            }
-        };
-        if timeout(LAST_WORDS, flushed).await.is_err() {
-            tracing::warn!("our streams did not take what tasks wrote last");
-        }
+        self.shared.flows.arrived().await;
         for link in self.shared.hosts.close() {
             link.closed().await;
         }
@@ -168,29 +151,29 @@ impl RemoteSpawner {
         self.shutdown().await
     }
 
-    /// Waits, for a bounded time, until what dead harnesses left is resolved, so that harnesses that live for
-    /// milliseconds get that done too.
-    async fn swept(&self) {
-        let sweeping = lock(&self.shared.sweeping).take();
-        if let Some(sweeping) = sweeping
-            && timeout(SWEEP, sweeping).await.is_err()
-        {
-            tracing::warn!("a sweep takes long, and is left to the next harness");
+    /// Sweeps once, aside, where that is wished for and there may be anything besides the task `own`.
+    pub(crate) fn sweep_aside(&self, own: TaskId) {
+        let shared = &self.shared;
+        if !shared.config.sweep || !shared.sweep.is_first() || !shared.journal.has_others(own) {
+            return;
         }
+        let (name, config) = (shared.name.clone(), shared.config.clone());
+        shared.sweep.begin(move || {
+            let sweeper = Self::named(name, RemoteConfig { sweep: false, ..config })?;
+            let is_due = sweeper.shared.journal.has_for_a_sweep(crate::KIND);
+            Ok(is_due.then_some(async move {
+                drop(sweeper.sweep().await);
+                if let Err(error) = sweeper.shutdown().await {
+                    tracing::warn!(%error, "a connection to sweep with cannot be closed");
+                }
+            }))
+        });
     }
 
     /// Waits, for a bounded time, for a task of a dead harness to be ended by its guardian.
     pub(crate) async fn ends_by_itself(&self, task: &Task) {
-        if let Ok(live) = self.live(task) {
+        if let Ok(live) = self.shared.tasks.find(task) {
             live.ends_by_itself().await;
-        }
-    }
-
-    fn live(&self, task: &Task) -> Result<Arc<Live>> {
-        let unknown = || Error::new(ErrorKind::UnknownTask, "find task", task.id().to_string());
-        match task.state::<Live>() {
-            Some(live) => Ok(live),
-            None => lock(&self.shared.tasks).get(&task.id()).cloned().ok_or_else(unknown),
         }
     }
 }
@@ -205,34 +188,11 @@ impl Drop for RemoteSpawner {
 }
 
 impl Shared {
-    /// Ends what dead harnesses left, once, while the task `own` starts.
-    pub(crate) fn sweep_once(&self, own: TaskId) {
-        if self.config.sweep {
-            self.swept.call_once(|| {
-                let sweeping = remains::sweep_aside((&self.name, &self.config, &self.journal), own);
-                *lock(&self.sweeping) = sweeping;
-            });
-        }
-    }
-
     /// What was found on the only host decides what is promised, for as long as this lives.
     pub(crate) fn learn(&self, facts: &Facts) {
         if self.hosts.only().is_some() {
             self.capabilities.get_or_init(|| promised(&self.config, Some(facts)));
         }
-    }
-
-    /// Something is on its way to our own streams and files, which is awaited at the end.
-    pub(crate) fn awaits(&self, flow: Flow) {
-        let mut flows = lock(&self.flows);
-        flows.retain(|flow| flow.has_changed().is_ok());
-        flows.push(flow);
-    }
-
-    /// From now on it is one of ours.
-    pub(crate) fn enter(&self, record: TaskRecord, live: Arc<Live>) -> Task {
-        lock(&self.tasks).insert(record.id, Arc::clone(&live));
-        Task::with_state(record, live)
     }
 }
 
@@ -260,7 +220,7 @@ impl Owner for Shared {
     fn settled(&self, live: &Live, proof: Evidence) {
         self.keep.forget(live.id);
         live.settle(proof);
-        lock(&self.tasks).remove(&live.id);
+        self.tasks.forget(live.id);
     }
 
     fn keeps_doubtful(&self) -> bool {
@@ -270,7 +230,7 @@ impl Owner for Shared {
     fn parted(&self, live: &Live) {
         self.keep.forget(live.id);
         live.part();
-        lock(&self.tasks).remove(&live.id);
+        self.tasks.forget(live.id);
     }
 }
 
@@ -308,7 +268,7 @@ impl Spawner for RemoteSpawner {
     }
 
     async fn task_state(&self, task: &Task) -> Result<TaskState> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         if live.exit().is_none() && !live.own {
             // Nobody tells us of its end but who is asked.
             let ended = timeout(STATE, live.refresh()).await;
@@ -324,7 +284,7 @@ impl Spawner for RemoteSpawner {
     }
 
     async fn wait_task(&self, task: &Task) -> Result<Exit> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let (exit, _) = live.ended().await;
         // A process of this host would have written it all before it ended.
         live.flushed().await;
@@ -332,34 +292,33 @@ impl Spawner for RemoteSpawner {
     }
 
     async fn task_output(&self, task: &Task) -> Result<TaskStreams> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let streams = lock(&live.ends).take();
         streams.ok_or_else(|| Error::new(ErrorKind::Taken, "take the streams of task", task.id().to_string()))
     }
 
     async fn signal_task(&self, task: &Task, signal: i32) -> Result<()> {
-        self.live(task)?.signal(signal).await
+        self.shared.tasks.find(task)?.signal(signal).await
     }
 
     async fn rungs(&self, task: &Task) -> Result<Box<dyn Rungs + '_>> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let owner: Arc<dyn Owner> = Arc::clone(&self.shared) as _;
         Ok(Box::new(RemoteRungs::of(owner, live).await))
     }
 
     async fn recover_task(&self, record: &TaskRecord) -> Result<Task> {
-        let known = lock(&self.shared.tasks).get(&record.id).cloned();
-        if let Some(live) = known {
-            return Ok(Task::with_state(record.clone(), live));
+        if let Some(task) = self.shared.tasks.known(record) {
+            return Ok(task);
         }
         let (record, live) = remains::recover(&self.shared, record)?;
         let live = Arc::new(live);
         live.follow();
-        Ok(self.shared.enter(record, live))
+        Ok(self.shared.tasks.enter(record, live))
     }
 
     async fn keep_output(&self, task: &Task, follow: bool) -> Result<()> {
-        remains::collect(&*self.live(task)?, follow).await
+        remains::collect(&*self.shared.tasks.find(task)?, follow).await
     }
 
     /// The far end ends by itself what nobody holds, so there is nothing that is in no journal.

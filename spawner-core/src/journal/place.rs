@@ -146,6 +146,15 @@ impl Journal {
         }
     }
 
+    /// The record of one task of a backend of `kind`, to recover the task by. One that is on no record is
+    /// [`ErrorKind::UnknownTask`].
+    pub fn recall(&self, kind: &str, id: TaskId) -> Result<Account> {
+        self.find(id)?.filter(|account| account.opening.kind == kind).ok_or_else(|| {
+            Error::new(ErrorKind::UnknownTask, "recover task", id.to_string())
+                .because("it is on no record here: it was destroyed, or belongs to another user")
+        })
+    }
+
     /// Notes what was not proved gone, where the task is on record still.
     pub(crate) fn note_left(&self, outcome: &CleanupOutcome) {
         let leftovers: Vec<_> = outcome.leftovers().map(|leftover| leftover.resource().clone()).collect();

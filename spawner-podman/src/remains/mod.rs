@@ -10,4 +10,4 @@ pub(crate) use engines::end_engines_of_the_dead;
 pub(crate) use labels::{Origin, TASK, labels};
 pub(crate) use logs::collect;
 pub(crate) use recover::{recover, stray};
-pub(crate) use sweep::{sweep_aside, unrecorded};
+pub(crate) use sweep::unrecorded;

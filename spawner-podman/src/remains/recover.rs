@@ -26,13 +26,7 @@ pub(crate) async fn recover(
 ) -> Result<(TaskRecord, Live)> {
     let refused =
         |kind, why: &'static str| Err(Error::new(kind, "recover task", record.id.to_string()).because(why));
-    let account = journal.find(record.id)?.filter(|account| account.opening.kind == crate::KIND);
-    let Some(account) = account else {
-        return refused(
-            ErrorKind::UnknownTask,
-            "it is on no record here: it was destroyed, or belongs to another user",
-        );
-    };
+    let account = journal.recall(crate::KIND, record.id)?;
     match account.whose() {
         Whose::OtherUser => refused(ErrorKind::Denied, "it is another user's"),
         Whose::OtherHost => {

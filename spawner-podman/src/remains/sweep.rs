@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use spawner_core::journal::Journal;
-use spawner_core::{Lifetime, Logs, Mechanism, Spawner, TaskId, TaskRecord};
-use tokio::sync::oneshot;
+use spawner_core::{Lifetime, Logs, Mechanism, TaskRecord};
 use tokio::time::Instant;
 
 use super::labels::{Origin, TASK};
-use crate::backend::PodmanSpawner;
-use crate::config::PodmanConfig;
 use crate::engine::Engine;
 use crate::local::Traces;
 
@@ -48,34 +45,4 @@ pub(crate) async fn unrecorded(
         (record, Traces { id: container.id, ..Traces::of(container.name, engine.endpoint().clone()) })
     });
     found.collect()
-}
-
-/// Sweeps in a thread of its own, so that no start waits for it, where there may be anything besides the task
-/// `own`. It is safe to be cut short. What is returned ends when that is done.
-pub(crate) fn sweep_aside(
-    (name, config, journal): (&str, &PodmanConfig, &Journal),
-    own: TaskId,
-) -> Option<oneshot::Receiver<()>> {
-    if !config.sweep || !journal.has_others(own) {
-        return None;
-    }
-    let (name, config) = (name.to_owned(), PodmanConfig { sweep: false, ..config.clone() });
-    let (done, sweeping) = oneshot::channel::<()>();
-    let work = move || {
-        let _done = done;
-        let sweeper = match PodmanSpawner::named(name, config) {
-            Ok(sweeper) if sweeper.journal().has_for_a_sweep(crate::KIND) => sweeper,
-            Ok(_) => return,
-            Err(error) => return tracing::warn!(%error, "cannot sweep"),
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        match runtime {
-            Ok(runtime) => drop(runtime.block_on(sweeper.sweep())),
-            Err(error) => tracing::warn!(%error, "cannot sweep"),
-        }
-    };
-    if let Err(error) = std::thread::Builder::new().name("spawner-sweep".into()).spawn(work) {
-        tracing::warn!(%error, "cannot sweep");
-    }
-    Some(sweeping)
 }

@@ -50,9 +50,7 @@ impl PodmanSpawner {
         let birth = Birth::prepare(shared, engine, record, wish, spec)?;
         let undo = Arc::clone(&birth);
         let guard = StartGuard::new(&shared.ledger, move || undo.undo());
-        if shared.config.sweep {
-            shared.swept.call_once(|| self.sweep_aside(birth.record.id));
-        }
+        self.sweep_aside(birth.record.id);
         match birth.give(opened).await {
             Ok(task) => {
                 guard.succeed();
@@ -187,10 +185,10 @@ impl Birth {
         let live = Arc::new(live);
         if let Some(flow) = carrier.and_then(|carrier| carrier.start(&live)) {
             live.flows(flow.clone());
-            self.shared.awaits(flow);
+            self.shared.flows.add(flow);
         }
         live.watch();
-        Ok(self.shared.enter(record, live))
+        Ok(self.shared.tasks.enter(record, live))
     }
 
     /// Has the engine make it, and fetch the image where that has gone meanwhile.
@@ -330,7 +328,7 @@ impl Birth {
         let had = (traces, local, Some(self.engine.clone()));
         let (record, config) = (self.record.clone(), Arc::clone(&self.shared.config));
         let live = Live::new(record.clone(), self.linger, config, had, self.page.clone());
-        let task = self.shared.enter(record, Arc::new(live));
+        let task = self.shared.tasks.enter(record, Arc::new(live));
         let spawner = PodmanSpawner { shared: Arc::clone(&self.shared) };
         Some(spawner.destroy_task(&task, &Teardown::at_once()).await)
     }

@@ -1,17 +1,16 @@
 //! The process backend: the trait, for tasks of this machine.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rustix::process::Signal;
+use spawner_core::sweep::Aside;
 use spawner_core::{
-    Admitted, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Exit, Journal, Result, Rungs, Spawner,
-    Task, TaskId, TaskRecord, TaskState, TaskStreams, processes,
+    Admitted, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Exit, Journal, Registry, Result, Rungs,
+    Spawner, Task, TaskId, TaskRecord, TaskState, TaskStreams, processes,
 };
-use tokio::sync::oneshot;
 
 use super::live::Live;
 use super::probe;
@@ -38,11 +37,9 @@ pub(super) struct Shared {
     pub(super) journal: Journal,
     pub(super) watcher: Watcher,
     capabilities: Capabilities,
-    tasks: Mutex<HashMap<TaskId, Arc<Live>>>,
-    /// Whether this backend has looked for what dead harnesses left.
-    pub(super) swept: std::sync::Once,
-    /// Ends when that is done, where there was anything.
-    pub(super) sweeping: Mutex<Option<oneshot::Receiver<()>>>,
+    pub(super) tasks: Registry<Live>,
+    /// The look for what dead harnesses left.
+    pub(super) sweep: Aside,
 }
 
 impl ProcessSpawner {
@@ -62,9 +59,8 @@ impl ProcessSpawner {
             config,
             watcher: watcher::new(),
             capabilities: without_keeper::capabilities(),
-            tasks: Mutex::default(),
-            swept: std::sync::Once::new(),
-            sweeping: Mutex::default(),
+            tasks: Registry::default(),
+            sweep: Aside::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -77,10 +73,10 @@ impl ProcessSpawner {
 
     /// Ends every task that is still there, and waits until the helper that does so has ended.
     pub async fn shutdown(self) -> Result<()> {
-        self.swept().await;
+        self.shared.sweep.done().await;
         self.shared.watcher.close();
         let left = self.shared.watcher.left().await;
-        self.shared.tasks().drain().for_each(|(_, live)| live.reap());
+        self.shared.tasks.take_all().iter().for_each(|live| live.reap());
         left
     }
 
@@ -88,31 +84,13 @@ impl ProcessSpawner {
     pub async fn release(self) -> Result<()> {
         self.shutdown().await
     }
-
-    fn live(&self, task: &Task) -> Result<Arc<Live>> {
-        let unknown = || Error::new(ErrorKind::UnknownTask, "find task", task.id().to_string());
-        match task.state::<Live>() {
-            Some(live) => Ok(live),
-            None => self.shared.tasks().get(&task.id()).cloned().ok_or_else(unknown),
-        }
-    }
 }
 
 impl Shared {
-    pub(super) fn tasks(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Live>>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// From now on it is one of ours.
-    pub(super) fn enter(&self, record: TaskRecord, live: Arc<Live>) -> Task {
-        self.tasks().insert(record.id, Arc::clone(&live));
-        Task::with_state(record, live)
-    }
-
     /// Nothing is to be seen of it any more.
     pub(super) fn forget(&self, id: TaskId) {
         self.watcher.forget(id);
-        self.tasks().remove(&id);
+        self.tasks.forget(id);
     }
 }
 
@@ -120,7 +98,7 @@ impl Drop for Shared {
     /// The helper ends what is still there, once the watcher is dropped; the harness should not keep zombies, nor wait here.
     fn drop(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(8);
-        let mut left: Vec<Arc<Live>> = self.tasks().drain().map(|(_, live)| live).collect();
+        let mut left = self.tasks.take_all();
         if left.is_empty() {
             return;
         }
@@ -169,7 +147,7 @@ impl Spawner for ProcessSpawner {
     }
 
     async fn task_state(&self, task: &Task) -> Result<TaskState> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         Ok(match live.exit() {
             None => TaskState::Running,
             Some((exit, _)) => TaskState::Ended(exit),
@@ -177,11 +155,11 @@ impl Spawner for ProcessSpawner {
     }
 
     async fn wait_task(&self, task: &Task) -> Result<Exit> {
-        Ok(self.live(task)?.ended().await.0)
+        Ok(self.shared.tasks.find(task)?.ended().await.0)
     }
 
     async fn task_output(&self, task: &Task) -> Result<TaskStreams> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let ends = live.ends.lock().unwrap_or_else(PoisonError::into_inner).take();
         match ends {
             Some(ends) => streams::open(ends, || live.over()),
@@ -190,7 +168,7 @@ impl Spawner for ProcessSpawner {
     }
 
     async fn signal_task(&self, task: &Task, signal: i32) -> Result<()> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let failed = |kind| Error::new(kind, format!("send signal {signal} to task"), task.id().to_string());
         let Some(number) = Signal::from_named_raw(signal) else {
             return Err(failed(ErrorKind::InvalidSpec).because("there is no such signal"));
@@ -202,7 +180,7 @@ impl Spawner for ProcessSpawner {
     }
 
     async fn rungs(&self, task: &Task) -> Result<Box<dyn Rungs + '_>> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let progress = Arc::clone(&live.progress).lock_owned().await;
         Ok(Box::new(GroupRungs { shared: Arc::clone(&self.shared), live, progress, seen: None }))
     }

@@ -13,14 +13,9 @@ use super::live::Live;
 
 impl ProcessSpawner {
     pub(super) fn recover(&self, record: &TaskRecord) -> Result<Task> {
-        if let Some(live) = self.shared.tasks().get(&record.id).cloned() {
-            return Ok(Task::with_state(record.clone(), live));
-        }
-        let account = self.shared.journal.find(record.id)?;
-        match account.filter(|account| account.opening.kind == crate::KIND) {
-            Some(account) => self.bring_back(&account, record),
-            None => Err(Error::new(ErrorKind::UnknownTask, "recover task", record.id.to_string())
-                .because("it is on no record here: it was destroyed, or belongs to another user")),
+        match self.shared.tasks.known(record) {
+            Some(task) => Ok(task),
+            None => self.bring_back(&self.shared.journal.recall(crate::KIND, record.id)?, record),
         }
     }
 
@@ -45,7 +40,7 @@ impl ProcessSpawner {
             }
             Whose::Living | Whose::Dead => live,
         };
-        Ok(self.shared.enter(record, Arc::new(live)))
+        Ok(self.shared.tasks.enter(record, Arc::new(live)))
     }
 }
 

@@ -52,10 +52,8 @@ impl ProcessSpawner {
             }
         }
         let live = Live::new(&record, spec.teardown.linger, page, true).with_ends(streams.ends);
-        let task = shared.enter(record, Arc::new(live));
-        if shared.config.sweep {
-            shared.swept.call_once(|| self.sweep_aside(task.id()));
-        }
+        let task = shared.tasks.enter(record, Arc::new(live));
+        self.sweep_aside(task.id());
         Ok(task)
     }
 }

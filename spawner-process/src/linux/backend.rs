@@ -3,17 +3,17 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use spawner_core::journal::Page;
 use spawner_core::start::Ledger;
+use spawner_core::sweep::Aside;
 use spawner_core::{
     Admitted, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Evidence, Exit, Journal,
-    ProcessIdentity, Result, Rungs, Spawner, Task, TaskId, TaskRecord, TaskState, TaskStreams,
+    ProcessIdentity, Registry, Result, Rungs, Spawner, Task, TaskId, TaskRecord, TaskState, TaskStreams,
 };
-use tokio::sync::oneshot;
 
 use crate::config::ProcessConfig;
 use crate::linux::cgroup::Limiters;
@@ -45,14 +45,12 @@ pub(crate) struct Shared {
     limiters: OnceLock<Limiters>,
     capabilities: OnceLock<Capabilities>,
     pub(crate) keepers: Keepers,
-    tasks: Mutex<HashMap<TaskId, Arc<Live>>>,
+    pub(crate) tasks: Registry<Live>,
     /// What was found on no record, until somebody recovers it.
     pub(crate) strays: Mutex<HashMap<TaskId, Remains>>,
     pub(crate) config: ProcessConfig,
-    /// Whether this backend has looked for what dead harnesses left.
-    pub(crate) swept: std::sync::Once,
-    /// Ends when that is done, where there was anything.
-    pub(crate) sweeping: Mutex<Option<oneshot::Receiver<()>>>,
+    /// The look for what dead harnesses left.
+    pub(crate) sweep: Aside,
     pub(crate) ledger: Ledger,
     pub(crate) journal: Journal,
     /// The harness's working directory when the supervisor may have been started.
@@ -79,10 +77,9 @@ impl ProcessSpawner {
                 set_up,
                 limiters: OnceLock::new(),
                 capabilities: OnceLock::new(),
-                tasks: Mutex::default(),
+                tasks: Registry::default(),
                 strays: Mutex::default(),
-                swept: std::sync::Once::new(),
-                sweeping: Mutex::default(),
+                sweep: Aside::default(),
                 ledger: Ledger::default(),
                 journal,
                 folder: std::env::current_dir().ok(),
@@ -99,7 +96,7 @@ impl ProcessSpawner {
     /// Ends every task that is still there, and waits until the supervisor has ended too, which it does when
     /// everything of this spawner was ended and removed.
     pub async fn shutdown(self) -> Result<()> {
-        self.swept().await;
+        self.shared.sweep.done().await;
         match self.shared.close() {
             Some(supervisor) => supervisor.left().await,
             None => Ok(()),
@@ -109,28 +106,12 @@ impl ProcessSpawner {
     /// The same for a program that called [`fork_supervisor`](crate::fork_supervisor): its helpers end side by
     /// side in place of one after the other.
     pub async fn release(self) -> Result<()> {
-        self.swept().await;
-        if self.shared.tasks().is_empty() {
-            self.shared.keepers.release().await
-        } else {
-            self.shutdown().await
-        }
-    }
-
-    fn live(&self, task: &Task) -> Result<Arc<Live>> {
-        let unknown = || Error::new(ErrorKind::UnknownTask, "find task", task.id().to_string());
-        match task.state::<Live>() {
-            Some(live) => Ok(live),
-            None => self.shared.tasks().get(&task.id()).cloned().ok_or_else(unknown),
-        }
+        self.shared.sweep.done().await;
+        if self.shared.tasks.is_empty() { self.shared.keepers.release().await } else { self.shutdown().await }
     }
 }
 
 impl Shared {
-    pub(crate) fn tasks(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Live>>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) fn limiters(&self) -> &Limiters {
         self.limiters.get_or_init(|| probe::limiters(&self.set_up))
     }
@@ -176,9 +157,7 @@ impl Shared {
 
     /// From now on it is one of ours.
     pub(crate) fn enter(&self, record: TaskRecord, live: Live) -> Task {
-        let live = Arc::new(live);
-        self.tasks().insert(record.id, Arc::clone(&live));
-        Task::with_state(record, live)
+        self.tasks.enter(record, Arc::new(live))
     }
 
     /// A task was proved gone: it is kept no longer, and its keeper is free.
@@ -189,11 +168,11 @@ impl Shared {
             Some(keeper) => keeper.link.close(),
             None => {}
         }
-        self.tasks().remove(&live.id);
+        self.tasks.forget(live.id);
     }
 
     fn close(&self) -> Option<crate::linux::harness::leaving::Leaving> {
-        for live in self.tasks().values() {
+        for live in self.tasks.all() {
             live.abandon();
         }
         self.keepers.close()
@@ -254,7 +233,7 @@ impl Spawner for ProcessSpawner {
     }
 
     async fn task_state(&self, task: &Task) -> Result<TaskState> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         Ok(match live.exit() {
             None => TaskState::Running,
             Some((exit, _)) if live.proof().is_some() => TaskState::Gone(exit),
@@ -263,11 +242,11 @@ impl Spawner for ProcessSpawner {
     }
 
     async fn wait_task(&self, task: &Task) -> Result<Exit> {
-        Ok(self.live(task)?.ended().await.0)
+        Ok(self.shared.tasks.find(task)?.ended().await.0)
     }
 
     async fn task_output(&self, task: &Task) -> Result<TaskStreams> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let ends = live.ends.lock().unwrap_or_else(PoisonError::into_inner).take();
         match ends {
             Some(ends) => streams::open(ends, || live.over()),
@@ -276,7 +255,7 @@ impl Spawner for ProcessSpawner {
     }
 
     async fn signal_task(&self, task: &Task, signal: i32) -> Result<()> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let ended = || {
             Error::new(ErrorKind::UnknownTask, "signal task", task.id().to_string()).because("it has ended")
         };
@@ -298,7 +277,7 @@ impl Spawner for ProcessSpawner {
     }
 
     async fn rungs(&self, task: &Task) -> Result<Box<dyn Rungs + '_>> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let progress = Arc::clone(&live.progress).lock_owned().await;
         Ok(Box::new(ProcessRungs { shared: Arc::clone(&self.shared), live, progress, seen: None }))
     }

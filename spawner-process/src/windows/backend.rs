@@ -1,17 +1,16 @@
 //! The process backend: the trait, for tasks of this machine.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use spawner_core::start::Ledger;
+use spawner_core::sweep::Aside;
 use spawner_core::{
     Admitted, Capabilities, Capability, Check, CleanupOutcome, Error, ErrorKind, Evidence, Exit, Journal,
-    Result, Rungs, Spawner, Task, TaskId, TaskRecord, TaskState, TaskStreams, Teardown,
+    Registry, Result, Rungs, Spawner, Task, TaskRecord, TaskState, TaskStreams, Teardown,
 };
-use tokio::sync::oneshot;
 
 use super::job::Job;
 use super::live::Live;
@@ -44,13 +43,11 @@ pub(super) struct Shared {
     pub(super) config: ProcessConfig,
     pub(super) journal: Journal,
     pub(super) ledger: Ledger,
-    tasks: Mutex<HashMap<TaskId, Arc<Live>>>,
+    pub(super) tasks: Registry<Live>,
     /// Made for the first task.
     machinery: Mutex<Option<Arc<Machinery>>>,
-    /// Whether this backend has looked for what dead harnesses left.
-    pub(super) swept: Once,
-    /// Ends when that is done, where there was anything.
-    pub(super) sweeping: Mutex<Option<oneshot::Receiver<()>>>,
+    /// The look for what dead harnesses left.
+    pub(super) sweep: Aside,
 }
 
 /// What all tasks of a spawner share.
@@ -81,10 +78,9 @@ impl ProcessSpawner {
                 journal: Journal::in_folder(config.state_dir.as_deref()),
                 config,
                 ledger: Ledger::default(),
-                tasks: Mutex::default(),
+                tasks: Registry::default(),
                 machinery: Mutex::default(),
-                swept: Once::new(),
-                sweeping: Mutex::default(),
+                sweep: Aside::default(),
             }),
         })
     }
@@ -96,8 +92,9 @@ impl ProcessSpawner {
 
     /// Ends every task that it has started and that is still there, and waits until they are gone.
     pub async fn shutdown(self) -> Result<()> {
-        self.swept().await;
-        let own: Vec<_> = self.shared.tasks().values().filter(|live| live.is_own()).cloned().collect();
+        self.shared.sweep.done().await;
+        let mut own = self.shared.tasks.all();
+        own.retain(|live| live.is_own());
         let mut left = Vec::new();
         for live in own {
             let mut record = TaskRecord::of(live.id, &self.shared.name, &spawner_core::TaskSpec::new(["-"]));
@@ -115,21 +112,9 @@ impl ProcessSpawner {
     pub async fn release(self) -> Result<()> {
         self.shutdown().await
     }
-
-    fn live(&self, task: &Task) -> Result<Arc<Live>> {
-        let unknown = || Error::new(ErrorKind::UnknownTask, "find task", task.id().to_string());
-        match task.state::<Live>() {
-            Some(live) => Ok(live),
-            None => self.shared.tasks().get(&task.id()).cloned().ok_or_else(unknown),
-        }
-    }
 }
 
 impl Shared {
-    pub(super) fn tasks(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Live>>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn machinery(&self) -> Result<Arc<Machinery>> {
         let mut machinery = self.machinery.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(machinery) = &*machinery {
@@ -146,15 +131,13 @@ impl Shared {
 
     /// From now on it is one of ours.
     pub(super) fn enter(&self, record: TaskRecord, live: Live) -> Task {
-        let live = Arc::new(live);
-        self.tasks().insert(record.id, Arc::clone(&live));
-        Task::with_state(record, live)
+        self.tasks.enter(record, Arc::new(live))
     }
 
     /// A task was proved gone: it is kept no longer.
     pub(super) fn settled(&self, live: &Live, proof: Evidence) {
         live.settle(proof);
-        self.tasks().remove(&live.id);
+        self.tasks.forget(live.id);
     }
 }
 
@@ -162,7 +145,8 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let machinery = self.machinery.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(machinery) = machinery else { return };
-        let own: Vec<_> = self.tasks().drain().map(|(_, live)| live).filter(|live| live.is_own()).collect();
+        let mut own = self.tasks.take_all();
+        own.retain(|live| live.is_own());
         if let Err(error) = machinery.outer.terminate(KILLED) {
             tracing::warn!(%error, "the tasks end with this process");
         }
@@ -222,7 +206,7 @@ impl Spawner for ProcessSpawner {
     }
 
     async fn task_state(&self, task: &Task) -> Result<TaskState> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         Ok(match live.exit() {
             None => TaskState::Running,
             Some((exit, _)) if live.proof().is_some() => TaskState::Gone(exit),
@@ -231,11 +215,11 @@ impl Spawner for ProcessSpawner {
     }
 
     async fn wait_task(&self, task: &Task) -> Result<Exit> {
-        Ok(self.live(task)?.ended().await.0)
+        Ok(self.shared.tasks.find(task)?.ended().await.0)
     }
 
     async fn task_output(&self, task: &Task) -> Result<TaskStreams> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let ends = live.ends.lock().unwrap_or_else(PoisonError::into_inner).take();
         match ends {
             Some(ends) => streams::open(ends, &live),
@@ -244,7 +228,7 @@ impl Spawner for ProcessSpawner {
     }
 
     async fn signal_task(&self, task: &Task, signal: i32) -> Result<()> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let [interrupt, kill, pause] = SIGNALS;
         let leader = live.leader.as_ref().filter(|_| live.exit().is_none()).ok_or_else(|| {
             Error::new(ErrorKind::UnknownTask, "signal task", task.id().to_string()).because("it has ended")
@@ -269,7 +253,7 @@ impl Spawner for ProcessSpawner {
     }
 
     async fn rungs(&self, task: &Task) -> Result<Box<dyn Rungs + '_>> {
-        let live = self.live(task)?;
+        let live = self.shared.tasks.find(task)?;
         let progress = Arc::clone(&live.progress).lock_owned().await;
         Ok(Box::new(ProcessRungs { shared: Arc::clone(&self.shared), live, progress, seen: None }))
     }

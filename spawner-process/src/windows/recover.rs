@@ -19,16 +19,10 @@ use super::start::Traces;
 impl ProcessSpawner {
     /// What is recovered is borrowed: it is not ended where this spawner is dropped, unless its own harness has died.
     pub(super) fn recover(&self, given: &TaskRecord) -> Result<Task> {
-        let known = self.shared.tasks().get(&given.id).cloned();
-        if let Some(live) = known {
-            return Ok(Task::with_state(given.clone(), live));
+        if let Some(task) = self.shared.tasks.known(given) {
+            return Ok(task);
         }
-        let account =
-            self.shared.journal.find(given.id)?.filter(|account| account.opening.kind == crate::KIND);
-        let Some(account) = account else {
-            return Err(Error::new(ErrorKind::UnknownTask, "recover task", given.id.to_string())
-                .because("it is on no record here: it was destroyed, or belongs to another user"));
-        };
+        let account = self.shared.journal.recall(crate::KIND, given.id)?;
         let refused = |kind, why: &'static str| {
             Err(Error::new(kind, "recover task", given.id.to_string()).because(why))
         };

@@ -106,9 +106,7 @@ impl ProcessSpawner {
         if let Some(page) = &page {
             shared.note_start(page, task.record());
         }
-        if shared.config.sweep {
-            shared.swept.call_once(|| self.sweep_aside(task.id()));
-        }
+        self.sweep_aside(task.id());
         Ok(task)
     }
 

@@ -2,8 +2,6 @@
 
 mod logs;
 mod recover;
-mod sweep;
 
 pub(crate) use logs::collect;
 pub(crate) use recover::recover;
-pub(crate) use sweep::sweep_aside;

@@ -73,7 +73,7 @@ impl RemoteSpawner {
         let birth = Birth::prepare(shared, turn, means, spec).map_err(unasked)?;
         let undo = Arc::clone(&birth);
         let guard = StartGuard::new(&shared.ledger, move || undo.undo());
-        shared.sweep_once(birth.record.id);
+        self.sweep_aside(birth.record.id);
         match birth.give(spec, opened).await {
             Ok(task) => {
                 guard.succeed();
@@ -205,7 +205,7 @@ impl Birth {
             flow = Some(under_way.clone());
             if files {
                 live.flows(under_way.clone());
-                self.shared.awaits(under_way);
+                self.shared.flows.add(under_way);
             }
         }
         self.host.spawn(async move {
@@ -224,7 +224,7 @@ impl Birth {
             drop(place);
         });
         live.watch(Arc::clone(&self.link));
-        Ok(self.shared.enter(record, live))
+        Ok(self.shared.tasks.enter(record, live))
     }
 
     fn order(&self, spec: &TaskSpec) -> Ordered {
@@ -366,7 +366,7 @@ impl Birth {
         let link = started.is_some().then(|| Arc::clone(&self.link));
         let live = Live::new(record.clone(), self.linger, self.page.clone(), traces, host, link);
         let live = Arc::new(live.with_slot(lock(&self.slot).take()));
-        let task = self.shared.enter(record, live);
+        let task = self.shared.tasks.enter(record, live);
         let spawner = RemoteSpawner::borrowing(&self.shared);
         Some(spawner.destroy_task(&task, &Teardown::at_once()).await)
     }

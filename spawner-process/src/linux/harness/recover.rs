@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 impl ProcessSpawner {
     pub(crate) async fn recover(&self, record: &TaskRecord) -> Result<Task> {
-        if let Some(live) = self.shared.tasks().get(&record.id).cloned() {
-            return Ok(Task::with_state(record.clone(), live));
+        if let Some(task) = self.shared.tasks.known(record) {
+            return Ok(task);
         }
         let stray = self.strays().remove(&record.id);
         if let Some(remains) = stray {
@@ -39,12 +39,7 @@ impl ProcessSpawner {
             return Ok(self.shared.enter(record.clone(), live));
         }
         loop {
-            let account =
-                self.shared.journal.find(record.id)?.filter(|account| account.opening.kind == crate::KIND);
-            let Some(account) = account else {
-                return Err(Error::new(ErrorKind::UnknownTask, "recover task", record.id.to_string())
-                    .because("it is on no record here: it was destroyed, or belongs to another user"));
-            };
+            let account = self.shared.journal.recall(crate::KIND, record.id)?;
             // A keeper that saw its task through while we were at the door has written down what it saw.
             if let Some(task) = self.bring_back(&account, record).await? {
                 return Ok(task);

@@ -44,9 +44,7 @@ impl ProcessSpawner {
                 return Err(error);
             }
         };
-        if self.shared.config.sweep {
-            self.shared.swept.call_once(|| self.sweep_aside(birth.record.id));
-        }
+        self.sweep_aside(birth.record.id);
         let (keeper, record, page) = (Arc::clone(&birth.keeper), birth.record.clone(), birth.page.clone());
         let guard = StartGuard::new(&self.shared.ledger, move || birth.undo(number));
         match keeper.answer(number).await {

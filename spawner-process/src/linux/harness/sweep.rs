@@ -1,14 +1,14 @@
 //! What dead harnesses left, on record or not.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use spawner_core::journal::Found;
 use spawner_core::proc::Stat;
-use spawner_core::{ProcessIdentity, Result, TaskId, TaskRecord};
+use spawner_core::{ProcessIdentity, Result, Spawner as _, TaskId, TaskRecord};
 
 use super::leaving::end_by_identity;
+use crate::config::ProcessConfig;
 use crate::linux::backend::ProcessSpawner;
 use crate::linux::remains::{self, Remains};
 use crate::linux::words::Whereabouts;
@@ -89,45 +89,21 @@ impl ProcessSpawner {
         found.filter_map(keeper).collect()
     }
 
-    /// Sweeps in a thread of its own, so that no start waits for it, where there may be anything besides the task
-    /// `own`. It is safe to be cut short.
+    /// Sweeps once, aside, where that is wished for and there may be anything besides the task `own`.
     pub(crate) fn sweep_aside(&self, own: TaskId) {
-        let parent = self.shared.set_up.group.as_deref();
-        if !self.shared.journal.has_others(own) && !parent.is_some_and(remains::has_others) {
+        let shared = &self.shared;
+        if !shared.config.sweep || !shared.sweep.is_first() {
             return;
         }
-        let config = self.shared.config.clone();
-        let name = self.shared.name.clone();
-        let (done, sweeping) = tokio::sync::oneshot::channel();
-        *self.shared.sweeping.lock().unwrap_or_else(PoisonError::into_inner) = Some(sweeping);
-        let work = move || {
-            let _done: tokio::sync::oneshot::Sender<()> = done;
-            let sweeper = match Self::named(name, crate::ProcessConfig { sweep: false, ..config }) {
-                Ok(sweeper) if sweeper.has_something_to_sweep() => sweeper,
-                Ok(_) => return,
-                Err(error) => return tracing::warn!(%error, "cannot sweep"),
-            };
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            match runtime {
-                Ok(runtime) => drop(runtime.block_on(spawner_core::Spawner::sweep(&sweeper))),
-                Err(error) => tracing::warn!(%error, "cannot sweep"),
-            }
-        };
-        if let Err(error) = std::thread::Builder::new().name("spawner-sweep".into()).spawn(work) {
-            tracing::warn!(%error, "cannot sweep");
+        let parent = shared.set_up.group.as_deref();
+        if !shared.journal.has_others(own) && !parent.is_some_and(remains::has_others) {
+            return;
         }
-    }
-
-    /// Waits, for a bounded time, until what dead harnesses left is resolved, so that harnesses that live for
-    /// milliseconds get that done too.
-    pub(crate) async fn swept(&self) {
-        const PATIENCE: Duration = Duration::from_secs(5);
-        let sweeping = self.shared.sweeping.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(sweeping) = sweeping
-            && tokio::time::timeout(PATIENCE, sweeping).await.is_err()
-        {
-            tracing::warn!("a sweep takes long, and is left to the next harness");
-        }
+        let (name, config) = (shared.name.clone(), shared.config.clone());
+        shared.sweep.begin(move || {
+            let sweeper = Self::named(name, ProcessConfig { sweep: false, ..config })?;
+            Ok(sweeper.has_something_to_sweep().then_some(async move { drop(sweeper.sweep().await) }))
+        });
     }
 
     fn has_something_to_sweep(&self) -> bool {

@@ -104,7 +104,7 @@ async fn start(spawner: &RemoteSpawner, number: u32) -> Task {
     let live = Live::new(record.clone(), birth.linger, birth.page.clone(), traces, host, link);
     let live = Arc::new(live.with_slot(lock(&birth.slot).take()));
     live.watch(Arc::clone(&birth.link));
-    shared.enter(record, live)
+    shared.tasks.enter(record, live)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "figures for people")]
@@ -162,7 +162,7 @@ async fn simulate(hosts: usize, tasks: usize) -> Cost {
     }
     ending.join_all().await;
     let ended = began.elapsed();
-    let kept = (lock(&spawner.shared.tasks).len(), std::fs::read_dir(state.path()).unwrap().count());
+    let kept = (spawner.shared.tasks.len(), std::fs::read_dir(state.path()).unwrap().count());
     drop(alive);
     let each = |time: Duration, count: usize| (time.as_secs_f64() * 1e7 / count as f64).round() / 10.0;
     Cost {
