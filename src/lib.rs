@@ -1,8 +1,9 @@
 //! Runs a task, ends *all* of it, and proves it.
 //!
 //! This crate is the facade over [`spawner_core`], whose items it re-exports, and the backends, one
-//! feature each (`process`, `podman` and `remote`, on by default; the last two have something to build on Unix only). With the feature `config`, [`Backends`] reads them from a
-//! configuration file; the program `spawner` is the feature `cli`.
+//! feature each (`process`, `podman` and `remote`, on by default; the last two have something to build on
+//! Unix only). With the feature `config`, [`Backends`] reads them from a configuration file; the program
+//! `spawner` is the feature `cli`.
 //!
 //! ```no_run
 //! # #[cfg(feature = "process")]
@@ -32,3 +33,8 @@ pub use spawner_podman as podman;
 pub use spawner_process as process;
 #[cfg(all(unix, feature = "remote"))]
 pub use spawner_remote as remote;
+
+/// What the README shows compiles.
+#[cfg(all(doctest, feature = "process"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
