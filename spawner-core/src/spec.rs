@@ -1,7 +1,9 @@
 //! What to run, and how.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+mod environment;
+mod streams;
+
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::container::ContainerOptions;
 use crate::os_text::{self, OsText};
 use crate::teardown::Teardown;
+
+pub use environment::Environment;
+pub use streams::{Input, Output, WindowSize};
 
 /// Describes a task: what to run, and how.
 ///
@@ -192,43 +197,6 @@ impl TaskSpec {
     }
 }
 
-/// The environment of a task: the harness's or none, and changes to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Environment {
-    /// Whether the harness's own environment is the start. For a task in another place (a container,
-    /// a remote host) the start is that place's own environment, either way.
-    pub inherit: bool,
-    /// What is set, or with `None` removed.
-    #[serde(with = "os_text::pairs", default)]
-    #[schemars(with = "Vec<(OsText, Option<OsText>)>")]
-    pub changes: BTreeMap<OsString, Option<OsString>>,
-}
-
-impl Default for Environment {
-    fn default() -> Self {
-        Self { inherit: true, changes: BTreeMap::new() }
-    }
-}
-
-impl Environment {
-    /// The variables that result, given those of the harness.
-    pub fn resolve(
-        &self,
-        harness: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> BTreeMap<OsString, OsString> {
-        let mut all: BTreeMap<_, _> =
-            if self.inherit { harness.into_iter().collect() } else { BTreeMap::new() };
-        for (name, value) in &self.changes {
-            match value {
-                Some(value) => all.insert(name.clone(), value.clone()),
-                None => all.remove::<OsStr>(name),
-            };
-        }
-        all
-    }
-}
-
 /// How long a task may live.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -240,49 +208,6 @@ pub enum Lifetime {
     /// [`recover_task`](crate::Spawner::recover_task). Its record, its output and how it ended are kept until
     /// it is destroyed.
     Detached,
-}
-
-/// Where a task's standard input comes from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Input {
-    /// The harness's own.
-    #[default]
-    Inherit,
-    /// Nothing: end of file at once.
-    Null,
-    /// A file, opened for reading by the harness.
-    File(PathBuf),
-    /// A pipe into which the embedder writes: [`TaskStreams::stdin`](crate::TaskStreams::stdin).
-    Stream,
-    /// A pseudo-terminal of the task's own, its controlling terminal.
-    Terminal,
-}
-
-/// Where one of a task's output streams goes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Output {
-    /// The harness's own.
-    #[default]
-    Inherit,
-    /// Nowhere.
-    Null,
-    /// A file, opened by the harness: created, and emptied unless `append`.
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// Whether what it holds is kept.
-        append: bool,
-    },
-    /// A pipe from which the embedder reads. What is not read stays in the pipe and stops the writer, so
-    /// memory is bounded by the kernel's pipe size.
-    Stream,
-    /// The task's pseudo-terminal.
-    Terminal,
-    /// A file beside the task's record, named by [`TaskRecord::logs`](crate::TaskRecord::logs) and kept until
-    /// the task is destroyed. For detached tasks.
-    Log,
 }
 
 /// How much a task may use. A limit that the backend cannot enforce on this host is refused with
@@ -309,15 +234,6 @@ impl Limits {
     }
 }
 
-/// The size of a terminal, in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct WindowSize {
-    /// Lines.
-    pub rows: u16,
-    /// Columns.
-    pub columns: u16,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,17 +249,5 @@ mod tests {
         spec.env.changes.insert("GONE".into(), None);
         let json = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<TaskSpec>(&json).unwrap(), spec);
-    }
-
-    #[test]
-    fn the_environment_is_the_harness_s_with_the_changes_made() {
-        let harness = [("A".into(), "1".into()), ("B".into(), "2".into())];
-        let mut env = Environment::default();
-        env.changes.insert("A".into(), None);
-        env.changes.insert("C".into(), Some("3".into()));
-        let all = env.resolve(harness.clone());
-        assert_eq!(all.keys().collect::<Vec<_>>(), ["B", "C"]);
-        env.inherit = false;
-        assert_eq!(env.resolve(harness).keys().collect::<Vec<_>>(), ["C"]);
     }
 }

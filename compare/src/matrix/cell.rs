@@ -1,11 +1,12 @@
 //! One cell: a task, run by a peer, ended in a way, and judged by a lock that everything of the task inherits.
 
+mod claims;
+
 use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
 use serde::Serialize;
 use spawner_conformance::{MISCHIEF, Witness, place};
 
@@ -15,6 +16,7 @@ use super::jail::Jail;
 use super::peers::{How, Peer};
 use super::tasks::{ASKS, FIFO, Kind, OTHER_GROUP, SET_UID, TOKEN};
 use crate::peers::library::{Claim, VOLUMES};
+use claims::judged;
 
 /// How long the task may take to be there.
 const COMING_UP: Duration = Duration::from_secs(12);
@@ -275,85 +277,11 @@ impl Cell<'_> {
         std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == Path::new(program))
     }
 
-    /// Tells the peer to end the task. Gives what it says of that, and whether something that it names was not there when
-    /// it said so.
-    fn request(&self, harness: &mut Harness) -> Result<(Claim, bool), String> {
-        match &self.peer.how {
-            How::Keep | How::Python(_) => harness.told().map(judged),
-            How::Program(_) => {
-                harness.signal(Signal::TERM)?;
-                // It says so in its report, and goes on trying for a while what it could not do.
-                let give_up = Instant::now() + SAYING;
-                let said = loop {
-                    match self.reported() {
-                        Some(claim) => break judged(claim),
-                        None if Instant::now() > give_up => return Err("it writes no report".into()),
-                        None => std::thread::sleep(PAUSE),
-                    }
-                };
-                harness.ended_within(SAYING)?.ok_or("it does not end")?;
-                Ok(said)
-            }
-            How::Wrapper(_) | How::Ssh(_) => {
-                harness.signal(Signal::TERM)?;
-                let status = match harness.ended_within(crate::keep::GRACE)? {
-                    Some(status) => status,
-                    None => {
-                        harness.signal(Signal::KILL)?;
-                        harness.child.wait().map_err(text)?
-                    }
-                };
-                self.claim_of(status).map(judged)
-            }
-            How::Podman => {
-                let mut remove = Command::new("podman");
-                remove.args(["rm", "--force", "--time", "1", &self.place.name]).env_remove("CONTAINER_HOST");
-                let output = remove.stdin(Stdio::null()).output().map_err(text)?;
-                if output.status.success() {
-                    return Ok((Claim::Done, false));
-                }
-                Ok((Claim::Unsure(String::from_utf8_lossy(&output.stderr).trim().to_owned()), false))
-            }
-        }
-    }
-
-    /// What a program says by ending. Ours has written a report.
-    fn claim_of(&self, status: ExitStatus) -> Result<Claim, String> {
-        if !matches!(self.peer.how, How::Program(_)) {
-            return Ok(Claim::Done);
-        }
-        self.reported().ok_or_else(|| format!("{status}, and no report"))
-    }
-
-    /// What our program's report says, once it is whole.
-    fn reported(&self) -> Option<Claim> {
-        let json = std::fs::read_to_string(self.report()).ok()?;
-        let report: serde_json::Value = serde_json::from_str(&json).ok()?;
-        let cleanup = &report["cleanup"];
-        let resources = cleanup["resources"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let survived: Vec<u32> = resources
-            .iter()
-            .filter(|one| one["fate"] == "survived")
-            .filter_map(|one| one["id"].as_str()?.parse().ok())
-            .collect();
-        Some(match cleanup["verdict"].as_str() {
-            Some("clean") => Claim::Proved,
-            _ if !survived.is_empty() => Claim::Left(survived),
-            _ => Claim::Unsure(cleanup["verdict"].to_string()),
-        })
-    }
-
     /// The last line that the harness had to say.
     fn log(&self) -> String {
         let text = std::fs::read(self.place.folder.join("log")).unwrap_or_default();
         String::from_utf8_lossy(&text).lines().last().unwrap_or("it said nothing").to_owned()
     }
-}
-
-/// A claim that was made just now, with whether it names what is not there.
-fn judged(claim: Claim) -> (Claim, bool) {
-    let false_dirty = matches!(&claim, Claim::Left(pids) if pids.iter().any(|&pid| !Witness::is_alive(pid)));
-    (claim, false_dirty)
 }
 
 /// One word that a shell takes apart into these again.

@@ -3,12 +3,14 @@
 //! It makes this very process the subreaper of one task at a time, and looks at `/proc` again and again.
 //! That is honest and slow; each [`Flaw`] takes away a piece of the honesty.
 
+mod command;
+mod flaw;
 mod rungs;
 mod sweep;
 mod tree;
+mod with_core;
 
 use std::collections::HashMap;
-use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,49 +21,12 @@ use spawner_core::journal::Page;
 use spawner_core::ladder::Progress;
 use spawner_core::spawner::Check;
 use spawner_core::{
-    Admitted, Capabilities, CleanupOutcome, Error, ErrorKind, Exit, Input, Journal, Mechanism, Output,
-    ProcessIdentity, Result, Rungs, Spawner, Support, Task, TaskId, TaskRecord, TaskSpec, TaskState,
-    TaskStreams,
+    Admitted, Capabilities, CleanupOutcome, Error, ErrorKind, Exit, Journal, Mechanism, ProcessIdentity,
+    Result, Rungs, Spawner, Support, Task, TaskId, TaskRecord, TaskSpec, TaskState, TaskStreams,
 };
 use tokio::time::Instant;
 
-/// What a variant gets wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flaw {
-    None,
-    KillsLeaderOnly,
-    NamesTheGone,
-    NeverForces,
-    KillsWhenAsking,
-    MixesUpExits,
-    StartsWhatItRefuses,
-    IgnoresLimits,
-    HangsInLook,
-    PanicsInForce,
-    ForgetsLeftBehind,
-    CountsZombies,
-    TrustsFirstThread,
-    TrustsNames,
-    WalksOnce,
-    WaitsOnce,
-    SignalsTheDead,
-    LeaksDescriptors,
-    LosesEnvironment,
-    DiesWithThread,
-    IgnoresHarness,
-    HidesSurvivors,
-    ForgetsForce,
-    SignalsBareLeaderOnly,
-    NeedsItsHelper,
-    NeedsJournal,
-    SweepsNothing,
-    SweepsTheLiving,
-    TrustsPids,
-    RemovesDamaged,
-    ForgetsToClose,
-    DetachedDies,
-    ForgetsExits,
-}
+pub(crate) use flaw::Flaw;
 
 pub(crate) struct Naive {
     flaw: Flaw,
@@ -143,58 +108,6 @@ impl Naive {
                 Err(Error::new(ErrorKind::Unavailable, "start the task", "").because(why))
             }
         }
-    }
-
-    fn command(&self, spec: &TaskSpec, id: TaskId) -> Result<Command> {
-        let io = |error| Error::io("open a stream of the task", "", error);
-        let mut command = Command::new(&spec.argv[0]);
-        command.args(&spec.argv[1..]).env_clear();
-        if self.flaw != Flaw::LosesEnvironment {
-            command.envs(spec.env.resolve(std::env::vars_os()));
-        }
-        command.env("SPAWNER_TASK_ID", id.to_string());
-        if let Some(cwd) = &spec.cwd {
-            command.current_dir(cwd);
-        }
-        command.stdin(match &spec.stdin {
-            Input::File(path) => std::fs::File::open(path).map_err(io)?.into(),
-            _ => Stdio::null(),
-        });
-        for (output, is_stdout) in [(&spec.stdout, true), (&spec.stderr, false)] {
-            let to = match output {
-                Output::File { path, append } => {
-                    let mut options = std::fs::OpenOptions::new();
-                    let options = options.create(true).write(true).append(*append).truncate(!append);
-                    options.open(path).map_err(io)?.into()
-                }
-                _ => Stdio::null(),
-            };
-            if is_stdout {
-                command.stdout(to)
-            } else {
-                command.stderr(to)
-            };
-        }
-        Ok(command)
-    }
-
-    #[allow(unsafe_code)] // The only way to do something between fork and exec.
-    fn spoil(&self, command: &mut Command) {
-        let flaw = self.flaw;
-        let spoil = move || {
-            match flaw {
-                Flaw::DiesWithThread | Flaw::DetachedDies => {
-                    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-                }
-                Flaw::LeaksDescriptors => {
-                    std::mem::forget(rustix::io::dup(std::io::stderr())?);
-                }
-                _ => {}
-            }
-            Ok(())
-        };
-        // SAFETY: the calls are async-signal-safe.
-        unsafe { command.pre_exec(spoil) };
     }
 }
 
@@ -296,7 +209,7 @@ impl Spawner for Naive {
     }
 
     async fn spawn_task(&self, spec: &TaskSpec) -> Result<Task> {
-        let honest = NaiveCore(self);
+        let honest = with_core::NaiveCore(self);
         let asks_too_much = !spec.limits.is_empty();
         let mut modest = spec.clone();
         modest.limits = spawner_core::Limits::default();
@@ -362,67 +275,5 @@ impl Spawner for Naive {
 
     fn abandoned(&self) -> Vec<CleanupOutcome> {
         Vec::new()
-    }
-}
-
-/// The same backend with the core's own `spawn_task`, which refuses what is not supported.
-struct NaiveCore<'a>(&'a Naive);
-
-#[async_trait]
-impl Spawner for NaiveCore<'_> {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn kind(&self) -> &str {
-        self.0.kind()
-    }
-
-    fn journal(&self) -> &Journal {
-        self.0.journal()
-    }
-
-    async fn recover_task(&self, record: &TaskRecord) -> Result<Task> {
-        self.0.recover_task(record).await
-    }
-
-    async fn unrecorded(&self) -> Vec<TaskRecord> {
-        self.0.unrecorded().await
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        self.0.capabilities()
-    }
-
-    async fn check(&self) -> Result<Check> {
-        self.0.check().await
-    }
-
-    async fn start_task(&self, spec: Admitted<'_>) -> Result<Task> {
-        self.0.start_task(spec).await
-    }
-
-    async fn task_state(&self, task: &Task) -> Result<TaskState> {
-        self.0.task_state(task).await
-    }
-
-    async fn wait_task(&self, task: &Task) -> Result<Exit> {
-        self.0.wait_task(task).await
-    }
-
-    async fn task_output(&self, task: &Task) -> Result<TaskStreams> {
-        self.0.task_output(task).await
-    }
-
-    async fn signal_task(&self, task: &Task, signal: i32) -> Result<()> {
-        self.0.signal_task(task, signal).await
-    }
-
-    async fn rungs(&self, task: &Task) -> Result<Box<dyn Rungs + '_>> {
-        self.0.rungs(task).await
-    }
-
-    fn abandoned(&self) -> Vec<CleanupOutcome> {
-        self.0.abandoned()
     }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use spawner_core::{Error, ProcessIdentity, Result};
 use tokio::time::Instant;
 
-use super::keepers::Supervisor;
 use super::link::{Hear, Link};
+use super::supervisor::Supervisor;
 use crate::linux::words::{Ended, Order, Reply, Request, Sight, ToSupervisor, Word};
 
 /// A keeper, seen from the harness.

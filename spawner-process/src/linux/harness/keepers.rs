@@ -1,129 +1,26 @@
 //! The supervisor of this harness, and its keepers: idle ones are kept for the next task.
 
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use spawner_core::lifeline::{self, Helper, Lifeline};
+use spawner_core::lifeline::{self, Lifeline};
 use spawner_core::{Error, ErrorKind, ProcessIdentity, Result};
 
 use super::keeper_link::{KeeperLink, KeeperState};
 use super::leaving::{Leaving, PATIENCE, end_by_identity, see_off};
-use super::link::{Hear, Link};
+use super::link::Link;
+use super::supervisor::{Supervisor, SupervisorState, Waiting};
 use crate::linux::hook;
 use crate::linux::supervisor::ROLE;
-use crate::linux::words::{FromSupervisor, Order, Orphans, Request, SetUp, ToSupervisor};
+use crate::linux::words::{Order, Orphans, Request, SetUp, ToSupervisor};
 
 /// How many idle keepers are kept, each with 32 KiB of memory of its own.
 const MOST_IDLE: usize = 16;
 
 /// How long a supervisor may take to send a keeper before it is made sure that it is not stopped.
 const HEARING: Duration = Duration::from_secs(1);
-
-/// What the supervisor has said.
-#[derive(Debug, Default)]
-pub(crate) struct SupervisorState {
-    keepers: Vec<(i32, OwnedFd)>,
-    refusals: Vec<i32>,
-    /// Keepers that were ordered and have not come.
-    ordered: usize,
-    /// Calls that wait for one.
-    waiting: usize,
-    orphans: Option<Orphans>,
-}
-
-impl Hear for SupervisorState {
-    type Word = FromSupervisor;
-
-    fn hear(&mut self, word: FromSupervisor, mut descriptors: Vec<OwnedFd>) {
-        match word {
-            FromSupervisor::Keeper(pid) => {
-                self.ordered = self.ordered.saturating_sub(1);
-                match descriptors.pop() {
-                    Some(socket) => self.keepers.push((pid, socket)),
-                    // There was no descriptor left to receive its socket with, so it has left already.
-                    None => self.refuse(libc::EMFILE),
-                }
-            }
-            FromSupervisor::NoKeeper(errno) => {
-                self.ordered = self.ordered.saturating_sub(1);
-                self.refuse(errno);
-            }
-            FromSupervisor::Orphans(orphans) => self.orphans = Some(orphans),
-        }
-    }
-}
-
-impl SupervisorState {
-    /// How many of those who wait get no keeper, though every one that was ordered come.
-    fn missing(&self) -> usize {
-        self.waiting.saturating_sub(self.keepers.len() + self.ordered)
-    }
-
-    fn refuse(&mut self, errno: i32) {
-        self.refusals.push(errno);
-        self.forget_stale();
-    }
-
-    /// Forgets the refusals of those who do not wait any more: the next who asks may be luckier.
-    fn forget_stale(&mut self) {
-        self.refusals.truncate(self.missing());
-    }
-
-    /// A keeper for one of those who wait, or why there is none.
-    fn take(&mut self) -> Option<Result<(i32, OwnedFd), i32>> {
-        self.keepers.pop().map(Ok).or_else(|| self.refusals.pop().map(Err))
-    }
-}
-
-/// A running supervisor.
-#[derive(Debug)]
-pub(crate) struct Supervisor {
-    pub(crate) link: Link<SupervisorState>,
-    /// What its keepers are told first.
-    pub(crate) set_up: SetUp,
-    /// As records name it.
-    pub(crate) identity: Option<ProcessIdentity>,
-    pub(super) helper: Mutex<Option<Helper>>,
-}
-
-impl Supervisor {
-    /// Lets it go on, should a task have stopped it.
-    fn resume(&self) {
-        let mut helper = self.helper.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Err(error)) = helper.as_mut().map(Helper::resume) {
-            tracing::warn!(%error, "the supervisor may be stopped");
-        }
-    }
-}
-
-/// One call that waits for a keeper.
-struct Waiting<'a>(&'a Link<SupervisorState>);
-
-impl<'a> Waiting<'a> {
-    /// Joins those who wait; says whether one more keeper must be ordered.
-    fn join(link: &'a Link<SupervisorState>) -> (Self, bool) {
-        let short = link.with(|state| {
-            state.waiting += 1;
-            // Each refusal is for another one of those who wait.
-            let short = state.missing() > state.refusals.len();
-            state.ordered += usize::from(short);
-            short
-        });
-        (Self(link), short)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.with(|state| {
-            state.waiting -= 1;
-            state.forget_stale();
-        });
-    }
-}
 
 /// Where keepers come from, and where they go when they are idle.
 #[derive(Debug)]
@@ -225,7 +122,7 @@ impl Keepers {
         let (lifeline, single) = self.start()?;
         let broken = |source| Error::io("talk to", "the supervisor", source);
         // It makes its first keeper unasked.
-        let state = SupervisorState { ordered: 1, ..SupervisorState::default() };
+        let state = SupervisorState::with_one_ordered();
         let link = Link::new(lifeline.socket, state).map_err(broken)?;
         let mut set_up = SetUp { single, ..self.set_up.clone() };
         if let Some(parent) = &mut set_up.group {
@@ -311,34 +208,5 @@ impl Keepers {
         supervisor.resume();
         let helper = supervisor.helper.lock().unwrap_or_else(PoisonError::into_inner).take();
         helper.map(|helper| Leaving(helper, supervisor.set_up.group.clone()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_is_for_those_who_waited_and_for_nobody_later() {
-        let mut state = SupervisorState { ordered: 1, waiting: 1, ..SupervisorState::default() };
-        state.hear(FromSupervisor::NoKeeper(libc::EAGAIN), Vec::new());
-        assert!(matches!(state.take(), Some(Err(libc::EAGAIN))));
-
-        // It has gone away meanwhile, or goes before it takes its answer.
-        let mut state = SupervisorState { ordered: 1, ..SupervisorState::default() };
-        state.hear(FromSupervisor::NoKeeper(libc::EAGAIN), Vec::new());
-        assert!(state.take().is_none());
-        let mut state = SupervisorState { ordered: 1, waiting: 1, ..SupervisorState::default() };
-        state.hear(FromSupervisor::NoKeeper(libc::EAGAIN), Vec::new());
-        state.waiting -= 1;
-        state.forget_stale();
-        assert!(state.take().is_none());
-
-        // Another one waits for what it ordered itself.
-        let mut state = SupervisorState { ordered: 2, waiting: 1, ..SupervisorState::default() };
-        state.hear(FromSupervisor::NoKeeper(libc::EAGAIN), Vec::new());
-        assert!(state.take().is_none());
-        state.hear(FromSupervisor::NoKeeper(libc::ENOMEM), Vec::new());
-        assert!(matches!(state.take(), Some(Err(libc::ENOMEM))));
     }
 }

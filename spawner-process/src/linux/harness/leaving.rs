@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use spawner_core::lifeline::Helper;
 use spawner_core::{Error, ErrorKind, ProcessIdentity, Result};
 
-use super::keepers::Supervisor;
+use super::supervisor::Supervisor;
 
 /// How long a supervisor may take to leave.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);

@@ -11,4 +11,5 @@ mod orphans;
 mod recover;
 pub(crate) mod rungs;
 mod start;
+mod supervisor;
 mod sweep;

@@ -6,18 +6,19 @@
 
 mod birth;
 mod group_watch;
+mod groups;
 mod guests;
 mod init;
 mod life;
 mod orders;
 mod record;
 mod roster;
+mod sleep;
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags};
 use spawner_core::lifeline::Watch;
 
 use spawner_core::proc::Stat;
@@ -27,7 +28,7 @@ use crate::linux::cgroup::Group;
 use crate::linux::door::Door;
 use crate::linux::sys::SharedWord;
 use crate::linux::vfork::Stack;
-use crate::linux::wake::{self, Wake};
+use crate::linux::wake::Wake;
 use crate::linux::wire::Wire;
 use crate::linux::words::{Ended, Order, Reply, Request, SetUp, Word};
 
@@ -38,12 +39,6 @@ use record::Record;
 
 /// How long a keeper goes on trying after the harness died, when all that is left may not be signalled.
 pub(crate) const PATIENCE_WITH_DENIAL: Duration = Duration::from_secs(5);
-
-/// After how long a quiet task is one that stays, so that the memory that starting it took is given back.
-const SETTLING: Duration = Duration::from_millis(100);
-
-/// How long a crowd may die before the dead are reaped.
-const BATCH: Duration = Duration::from_micros(500);
 
 /// The exit status of a keeper that left although something of its task is there.
 const LEFT_SOMETHING: i32 = 3;
@@ -145,18 +140,6 @@ impl Keeper {
         Ok(())
     }
 
-    /// Makes the control group ahead of need.
-    fn make_group(&mut self) {
-        let parent = self.set_up.group.as_ref();
-        self.group =
-            parent.map(|parent| Group::create(&parent.join(format!("task-{}-{}", self.index, self.stem()))));
-    }
-
-    /// The end of the names of this task's groups: it tells the keeper to whoever finds one.
-    fn stem(&self) -> String {
-        format!("{}-{}-{}", std::process::id(), self.start_time, self.tasks)
-    }
-
     fn serve(&mut self) -> io::Result<()> {
         loop {
             let sleep = self.tend();
@@ -207,12 +190,6 @@ impl Keeper {
         None
     }
 
-    /// Where there will be no other task, removes the group now. Its harness's goes when this process does, while that one
-    /// is told.
-    fn give_up_group(&mut self) -> io::Result<()> {
-        if self.set_up.single { self.remove_group() } else { Ok(()) }
-    }
-
     /// Whether there was one task to keep, and it is gone.
     fn is_done(&self) -> bool {
         self.set_up.single && self.used_group && !self.wire.has_unsent()
@@ -224,63 +201,6 @@ impl Keeper {
         if self.wire.send(word, Vec::new()).is_err() {
             self.harness_died.get_or_insert_with(Instant::now);
         }
-    }
-
-    fn sleep(&mut self, most: Option<Duration>) -> io::Result<()> {
-        let socket = self.wire.interest();
-        let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
-        let watched = group.filter(|_| self.life.as_ref().is_some_and(Life::awaits_group));
-        let socket_fd = self.wire.socket().clone();
-        let mut fds = vec![PollFd::from_borrowed_fd(self.wake.fd(), PollFlags::IN)];
-        if !socket.is_empty() {
-            fds.push(PollFd::from_borrowed_fd(socket_fd.as_fd(), socket));
-        }
-        if let Some(group) = watched {
-            fds.push(PollFd::from_borrowed_fd(group.events(), PollFlags::PRI));
-        }
-        if let Some(reports) = self.life.as_ref().and_then(Life::reports) {
-            fds.push(PollFd::from_borrowed_fd(reports, PollFlags::IN));
-        }
-        if let Some(door) = &self.door {
-            fds.push(PollFd::from_borrowed_fd(door.listener().as_fd(), PollFlags::IN));
-            let guests = door.guests.iter().filter(|guest| !guest.interest().is_empty());
-            fds.extend(
-                guests.map(|guest| PollFd::from_borrowed_fd(guest.socket().as_fd(), guest.interest())),
-            );
-        }
-        if let Some(harness) = self.harness.fd() {
-            fds.push(PollFd::from_borrowed_fd(harness, PollFlags::IN));
-        }
-        let crowd = self.life.as_ref().is_some_and(Life::is_crowd_dying);
-        let unsettled = self.life.is_some() && !self.settled && !crowd;
-        let within = if unsettled { Some(most.map_or(SETTLING, |most| most.min(SETTLING))) } else { most };
-        let ready = if crowd {
-            wake::sleep_through_ends(&mut fds, within.map_or(BATCH, |most| most.min(BATCH)))?
-        } else {
-            wake::sleep(&mut fds, within)?
-        };
-        self.settled |= !ready && unsettled;
-        if unsettled && self.settled {
-            self.stack.give_back();
-            self.obstacle.give_back();
-            crate::linux::sys::give_memory_back();
-            crate::linux::sys::give_stack_back();
-        }
-        let woken = !fds[0].revents().is_empty();
-        let spoken_to = !socket.is_empty() && !fds[1].revents().is_empty();
-        if woken {
-            self.wake.drain();
-        }
-        if let Some(life) = &mut self.life {
-            life.wake(woken || crowd);
-        }
-        if spoken_to {
-            self.listen()?;
-        }
-        self.receive_guests();
-        // Asked in any case: a pidfd that is readable would have it awake for ever.
-        let dead = self.harness.is_dead();
-        if dead && !self.wire.is_closed() { self.harness_is_gone() } else { Ok(()) }
     }
 
     fn listen(&mut self) -> io::Result<()> {
@@ -339,24 +259,5 @@ impl Keeper {
             None => Ok(()),
         };
         removed.and(self.remove_groups())
-    }
-
-    fn remove_group(&mut self) -> io::Result<()> {
-        if let Some(Ok(group)) = &self.group {
-            group.remove()?;
-            self.group = Some(Err(io::ErrorKind::NotFound.into()));
-        }
-        Ok(())
-    }
-
-    fn remove_groups(&mut self) -> io::Result<()> {
-        self.remove_group()?;
-        if let Some(parent) = &self.set_up.group {
-            // Where other keepers still have groups in it, the last of them succeeds.
-            if let Err(error) = std::fs::remove_dir(parent) {
-                tracing::trace!(%error, "the harness's group is still in use");
-            }
-        }
-        Ok(())
     }
 }

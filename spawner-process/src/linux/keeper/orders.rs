@@ -111,36 +111,6 @@ impl Keeper {
         }
         trouble
     }
-
-    /// A birth failed after limits may have been set in the group: no other task may have it.
-    pub(super) fn group_is_used_up(&mut self) {
-        if let Some(Ok(group)) = &self.group {
-            self.group = Some(match group.remove() {
-                Ok(()) => Err(io::ErrorKind::NotFound.into()),
-                Err(error) => Err(error),
-            });
-        }
-    }
-
-    /// Has a group ready for the next task: the last one's, where that left it as it was made.
-    pub(super) fn renew_group(&mut self) {
-        let used = std::mem::replace(&mut self.used_group, false);
-        let Some(group) = &mut self.group else { return };
-        // One that could not be made may be by now.
-        if !used && group.is_ok() {
-            return;
-        }
-        if let Ok(own) = group {
-            if own.is_as_made().unwrap_or(false) {
-                return;
-            }
-            if let Err(error) = own.remove() {
-                *group = Err(error);
-                return;
-            }
-        }
-        self.make_group();
-    }
 }
 
 fn send(life: &Life, signal: i32) -> io::Result<()> {
