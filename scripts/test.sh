@@ -124,8 +124,12 @@ fi
 
 # ---- Reading and compiling -----------------------------------------------------------------------------------
 
+target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 step formatting 120 cargo fmt --all --check
 step lints 1200 cargo clippy --workspace --all-targets --all-features --quiet -- -D warnings
+# No member of the workspace, so that its peers burden nobody's build.
+step "lints of the comparison" 1200 cargo clippy --manifest-path compare/Cargo.toml --target-dir "$target/compare" \
+    --locked --quiet -- -D warnings
 # Built together, one crate may live on the features that another asks for.
 for crate in spawner-*/; do
     step "${crate%/} alone" 600 cargo check --quiet --package "${crate%/}"
@@ -157,7 +161,6 @@ $quick || step instructions 600 scripts/instructions.sh
 
 # ---- The program ---------------------------------------------------------------------------------------------
 
-target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 program=$scratch/bin/spawner
 built=false
 if step program 1200 cargo build --quiet --bin spawner && cp "$target/debug/spawner" "$program"; then

@@ -30,14 +30,14 @@ done
 # Within the core: the words know nothing of the behaviour.
 for word in spec exit capability cleanup error id teardown task stream; do
     while read -r line; do
-        fault "spawner-core/src/$word.rs knows of behaviour: $line"
-    done < <(grep -nE 'crate::(admission|attempt|ladder|report|run|spawner|start)::' "spawner-core/src/$word.rs" |
-        grep -vE '^[0-9]+: *//')
+        fault "$line knows of behaviour"
+    done < <(find spawner-core/src \( -path "*/src/$word.rs" -o -path "*/src/$word/*.rs" \) -exec grep -nHE \
+        'crate::(admission|attempt|ladder|registry|report|run|spawner|start|sweep)::' {} + | grep -vE '^[^:]*:[0-9]+: *//')
 done
 
 # One file is one room.
 while read -r lines file; do
-    ((lines <= 400)) || fault "$file has $lines lines; split what is above 400"
+    ((lines <= 340)) || fault "$file has $lines lines; split what is above 340"
 done < <(find src spawner-*/src -name '*.rs' -exec wc -l {} + | grep -v ' total$')
 
 # Every dependency has its reason beside it.
