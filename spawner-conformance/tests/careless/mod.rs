@@ -147,7 +147,8 @@ impl State {
         if exit.is_none() {
             let form = "{{.State.Status}} {{.State.ExitCode}}";
             *exit = match podman(&["inspect", "--format", form, &self.id]) {
-                Ok(line) => self.exit_of(&line),
+                // Before it is removed by force it is killed, and the engine may say so for a moment.
+                Ok(line) => self.exit_of(&line).filter(|exit| !self.waits_for_ever(exit)),
                 Err(_) if self.flaw == Flaw::WaitsForEver => None,
                 Err(why) => Some(Exit::Lost { why }),
             }
@@ -157,6 +158,10 @@ impl State {
             }
         }
         exit.clone()
+    }
+
+    fn waits_for_ever(&self, exit: &Exit) -> bool {
+        self.flaw == Flaw::WaitsForEver && matches!(exit, Exit::Signalled { signal: libc::SIGKILL, .. })
     }
 
     fn exit_of(&self, line: &str) -> Option<Exit> {
