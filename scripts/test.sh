@@ -154,7 +154,8 @@ elif ! account_there; then
 fi
 step tests 3600 cargo test --workspace "${apart[@]}" --all-features --no-fail-fast
 ((${#apart[@]} == 0)) || step tests-without-sshd 600 cargo test --package spawner-remote --lib
-$quick || step benchmarks-compile 1800 cargo bench --workspace --bench '*' --no-run
+# Not as they are measured: that builds for minutes, and shows no more.
+$quick || step benchmarks-compile 1800 cargo bench --profile dev --workspace --bench '*' --no-run
 
 # Times are noisy; how many instructions it takes is not.
 $quick || step instructions 600 scripts/instructions.sh
