@@ -22,6 +22,8 @@ for argument in "$@"; do
 done
 root=false
 ((EUID == 0)) && root=true
+# What is built once and never again need not be kept in pieces.
+[[ -z ${CI:-} ]] || export CARGO_INCREMENTAL=0
 
 # A folder that everybody may enter: the checkout may lie where an ordinary account cannot read. Not on a file
 # system where set-uid programs lose their privilege, where there is another.
@@ -202,7 +204,8 @@ why_not() {
     esac
 }
 
-# conformance WHO COMMAND...: the suite for every mechanism, run by COMMAND.
+# conformance WHO COMMAND...: the suite for every mechanism, or `some` of it, run by COMMAND.
+some=()
 conformance() {
     local who=$1 mechanism why
     shift
@@ -211,7 +214,8 @@ conformance() {
         if [[ -n $why ]]; then
             skip "conformance of $mechanism as $who" "$why"
         else
-            step "conformance of $mechanism as $who" 900 "$@" "$program" conformance --mechanism "$mechanism"
+            step "conformance of $mechanism as $who" 900 "$@" "$program" conformance --mechanism "$mechanism" \
+                "${some[@]}"
         fi
     done
 }
@@ -245,8 +249,7 @@ network = "none"
 END
 chmod 644 "$boxes"
 
-# containers WHO FOLDER COMMAND...: the suite in containers of the engine below FOLDER. As root the tests above have
-# run all of it already.
+# containers WHO FOLDER COMMAND...: the suite in containers of the engine below FOLDER. As root that was run as well.
 containers() {
     local who=$1 folder=$2 settings
     shift 2
@@ -255,7 +258,10 @@ containers() {
 }
 
 as_both() {
+    # All of it was run as root by the tests above, for each mechanism that spawner finds. Here it has to find them.
+    some=(--case daemon)
     conformance root env
+    some=()
     crashes root env
     if ! account_there; then
         skip "conformance as an ordinary user" "the account $ACCOUNT cannot be made"
