@@ -39,6 +39,7 @@ pub mod processes;
 pub mod registry;
 pub mod report;
 pub mod run;
+pub mod shell;
 pub mod spawner;
 pub mod spec;
 pub mod start;

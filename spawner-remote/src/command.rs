@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use spawner_core::TaskId;
+use spawner_core::{TaskId, shell};
 
-use crate::quote;
+use crate::quote::any_shell;
 use crate::said::{AgentAddress, Facts, Reaper};
 use crate::script;
 
@@ -50,10 +50,10 @@ impl AgentCommand<'_> {
             seconds / (Self::BEATS + 1.0),
             Self::BEATS,
             (seconds.ceil() - 1.0).max(1.0),
-            String::from_utf8_lossy(&quote::word(self.shell.join(" ").as_bytes())),
+            String::from_utf8_lossy(&shell::word(self.shell.join(" ").as_bytes())),
             *script::AGENT,
         );
-        format!("exec {} -c '{BOOT}' sh {}", self.shell.join(" "), quote::any_shell(text.as_bytes()))
+        format!("exec {} -c '{BOOT}' sh {}", self.shell.join(" "), any_shell(text.as_bytes()))
     }
 }
 
@@ -110,7 +110,7 @@ impl GuardianCommand<'_> {
         let mut text = self.settings();
         text.extend_from_slice(format!("_more={}\n", words.len()).as_bytes());
         text.extend_from_slice(script::GUARDIAN.as_bytes());
-        Started { text: self.wrap(&quote::any_shell(&text), words.len()), words }
+        Started { text: self.wrap(&any_shell(&text), words.len()), words }
     }
 
     /// What makes the shell a subreaper, the shell, and its text.
@@ -161,19 +161,19 @@ impl GuardianCommand<'_> {
         let program = self.argv.first().map_or(&b""[..], |program| program.as_bytes());
         let cwd = self.cwd.map(|cwd| cwd.as_os_str().as_bytes()).unwrap_or_default();
         let mut text = b"_cwd=".to_vec();
-        text.extend_from_slice(&quote::word(cwd));
+        text.extend_from_slice(&shell::word(cwd));
         text.extend_from_slice(b" _prog=");
-        text.extend_from_slice(&quote::word(program));
+        text.extend_from_slice(&shell::word(program));
         if let Some(path) = self.env.get(OsStr::new("PATH")) {
             text.extend_from_slice(b" _path=");
-            text.extend_from_slice(&quote::word(
+            text.extend_from_slice(&shell::word(
                 path.as_ref().map_or(b"/bin:/usr/bin", |path| path.as_bytes()),
             ));
         }
         text.extend_from_slice(b"\nset --");
         let mut push = |word: &[u8]| {
             text.push(b' ');
-            text.extend_from_slice(&quote::word(word));
+            text.extend_from_slice(&shell::word(word));
         };
         push(facts.env.as_deref().unwrap_or("env").as_bytes());
         if facts.signals {

@@ -1,22 +1,4 @@
-//! Quoting that is exact for any bytes but NUL, whoever reads them on the way.
-
-/// `bytes` as one word of a POSIX shell.
-///
-/// ```
-/// assert_eq!(spawner_remote::quote::word(b"it's"), b"'it'\\''s'");
-/// ```
-pub fn word(bytes: &[u8]) -> Vec<u8> {
-    let mut quoted = Vec::with_capacity(bytes.len() + 2);
-    quoted.push(b'\'');
-    for &byte in bytes {
-        match byte {
-            b'\'' => quoted.extend_from_slice(b"'\\''"),
-            _ => quoted.push(byte),
-        }
-    }
-    quoted.push(b'\'');
-    quoted
-}
+//! Quoting that is exact for any bytes but NUL, whichever shell reads them on the way.
 
 /// `bytes` as one word for *any* shell that an account may have, csh and fish included, to be decoded there by
 /// `printf %b`. Between single quotes stand printable ASCII characters only: no quote, no newline, no `!` (which csh

@@ -7,12 +7,8 @@ pub(crate) fn shown(argv: &[impl AsRef<str>]) -> String {
 }
 
 fn quoted(argument: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%^".contains(c);
-    if !argument.is_empty() && argument.chars().all(plain) {
-        return argument.to_owned();
-    }
     if argument.chars().any(char::is_control) {
         return format!("$'{}'", argument.escape_debug());
     }
-    format!("'{}'", argument.replace('\'', r"'\''"))
+    spawner::shell::typed(argument)
 }

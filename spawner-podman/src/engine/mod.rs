@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use bollard::Docker;
 use serde::{Deserialize, Serialize};
+use spawner_core::shell::typed;
 
 pub(crate) use fault::{is_image_missing, status};
 pub use images::PullProgress;
@@ -79,7 +80,7 @@ impl Endpoint {
 
     /// What a person types to have an engine of this brand do this.
     pub(crate) fn by_hand(&self, brand: Brand, words: &str) -> String {
-        let Self { address, .. } = self;
+        let address = typed(&self.address);
         // Root's socket is for root, unless this user was let in.
         let sudo = match self.socket().map(|path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK)) {
             Some(Err(rustix::io::Errno::ACCESS)) => "sudo ",

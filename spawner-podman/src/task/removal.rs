@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use spawner_core::shell::typed;
 use spawner_core::{Error, ErrorKind, Fate, ProcessIdentity, Resource, ResourceKind, Result};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -260,7 +261,7 @@ async fn await_absence(path: &Path, until: Instant) -> bool {
 async fn remove_group(group: &Path, until: Instant) -> std::result::Result<(), Leftover> {
     while let Err(error) = remove_tree(group) {
         if Instant::now() >= until {
-            return Err(Leftover::survived(&error, format!("rmdir {}", group.display())));
+            return Err(Leftover::survived(&error, format!("rmdir {}", typed(&group.to_string_lossy()))));
         }
         sleep(Duration::from_millis(10)).await;
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use spawner_core::shell::typed;
 use spawner_core::{Error, ErrorKind, Result};
 use tokio::io::AsyncBufReadExt as _;
 use tokio::time::{Instant, sleep};
@@ -56,7 +57,7 @@ async fn fetch(live: &Live, path: &Path, ending: &str) -> Result<()> {
                     path.display().to_string(),
                 )
                 .because("somebody else has been collecting it for long")
-                .hint(format!("see who holds it: fuser -v {}", path.display())));
+                .hint(format!("see who holds it: fuser -v {}", typed(&path.to_string_lossy()))));
             }
             TryLockError::Error(source) => return Err(failed(source)),
         }

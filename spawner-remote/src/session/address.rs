@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use spawner_core::shell::typed;
 use spawner_core::{Error, ErrorKind, Result};
 
 use crate::config::RemoteConfig;
-use crate::quote;
 
 /// What names a host and the way to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -105,9 +105,9 @@ impl Address {
         let mut line = "ssh".to_owned();
         for word in self.way() {
             line.push(' ');
-            line.push_str(&shown(&word.to_string_lossy()));
+            line.push_str(&typed(&word.to_string_lossy()));
         }
-        format!("{line} {} {}", shown(&self.destination), shown(words))
+        format!("{line} {} {}", typed(&self.destination), typed(words))
     }
 
     /// What tells it from other hosts, for people.
@@ -126,20 +126,11 @@ impl Address {
         let port = port.map(|port| format!("-p {port} ")).unwrap_or_default();
         let file = self.known_hosts_file.as_ref();
         let file =
-            file.map_or_else(|| "~/.ssh/known_hosts".to_owned(), |file| shown(&file.to_string_lossy()));
+            file.map_or_else(|| "~/.ssh/known_hosts".to_owned(), |file| typed(&file.to_string_lossy()));
         format!("ssh-keyscan {port}{host} >> {file}")
     }
 
     pub(crate) fn jump(&self) -> Option<&str> {
         self.jump.as_deref()
     }
-}
-
-/// One word of a command line, quoted where that is needed.
-fn shown(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@%+=:,./-_".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    String::from_utf8_lossy(&quote::word(word.as_bytes())).into_owned()
 }

@@ -1,5 +1,6 @@
 //! Turns what was heard of a task into what core judges.
 
+use spawner_core::shell::typed;
 use spawner_core::{Evidence, Fate, Mechanism, Resource, ResourceKind, Strength};
 
 use super::live::{Live, Traces};
@@ -119,7 +120,7 @@ impl Live {
         let group = self.traces.group.clone()?;
         Some(Resource {
             kind: ResourceKind::Cgroup,
-            remedy: Some(self.traces.address.by_hand(&format!("rmdir {group}"))),
+            remedy: Some(self.traces.address.by_hand(&format!("rmdir {}", typed(&group)))),
             id: group,
             started: None,
             name: None,

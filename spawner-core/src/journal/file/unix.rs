@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::shell::typed;
+
 /// As the XDG Base Directory Specification says, by which a relative `$XDG_STATE_HOME` does not count.
 pub(in crate::journal) fn usual() -> Option<PathBuf> {
     let below = |folder: PathBuf| folder.join("spawner");
@@ -60,13 +62,7 @@ pub(in crate::journal) fn remove(path: &Path) -> io::Result<()> {
 }
 
 pub(in crate::journal) fn remedy(path: &Path) -> String {
-    let path = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./+,:@%".contains(c);
-    if path.chars().all(is_plain) {
-        format!("rm {path}")
-    } else {
-        format!("rm '{}'", path.replace('\'', r"'\''"))
-    }
+    format!("rm {}", typed(&path.display().to_string()))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use spawner_core::shell::typed;
 use spawner_core::{Error, Evidence, Fate, Resource, ResourceKind, Result, Strength};
 
 use super::evidence;
@@ -132,7 +133,23 @@ fn not_removed((path, why): (PathBuf, Option<String>)) -> Resource {
         name: None,
         fate: Fate::Survived,
         reason: why,
-        remedy: Some(format!("{remove} {path}")),
+        remedy: Some(format!("{remove} {}", typed(&path))),
         id: path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_typed_names_the_path_whatever_is_in_it() {
+        // systemd writes what its names may not hold as `\x2d`.
+        let group = r"/sys/fs/cgroup/app-my\x2dlab.scope/spawner";
+        let left = not_removed((PathBuf::from(group), None));
+        assert_eq!((left.kind, left.id.as_str()), (ResourceKind::Cgroup, group));
+        assert_eq!(left.remedy.as_deref(), Some(r"rmdir '/sys/fs/cgroup/app-my\x2dlab.scope/spawner'"));
+        let left = not_removed((PathBuf::from("/home/me too/exit"), None));
+        assert_eq!((left.kind, left.remedy.as_deref()), (ResourceKind::File, Some("rm '/home/me too/exit'")));
     }
 }
