@@ -65,9 +65,11 @@ impl Server {
         std::fs::write(at("known"), format!("[127.0.0.1]:{port} {key}")).ok()?;
         let config = format!(
             "ListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\n\
-             PidFile none\nPermitRootLogin yes\nMaxSessions 20\n",
+             PidFile none\nPermitRootLogin yes\nMaxSessions 20\nSetEnv HOME={}\n",
             at("host"),
             at("user.pub"),
+            // One of its own: what the account's own files start in each session would be measured too.
+            at(""),
         );
         std::fs::write(at("config"), config).ok()?;
         // Its own folder for what it separates off; made by whoever may.

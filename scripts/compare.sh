@@ -39,13 +39,15 @@ chmod 755 "$scratch"
 engine=
 server=
 finish() {
+    # Nothing interrupts it, nor does it end because nobody reads any more what it says.
+    trap '' INT TERM HUP PIPE
     if [[ -n $server ]]; then scripts/sshd.sh down "$server" || echo "something was left of $server" >&2; fi
     if [[ -n $engine ]]; then scripts/podman.sh down "$engine" >/dev/null || echo "something was left of $engine" >&2; fi
     rm -rf "$scratch"
 }
 trap finish EXIT
-# A signal ends the measuring, and then this.
-trap 'exit 130' INT TERM HUP
+# A signal ends the measuring, and then this; so does the end of who reads what is said, as Ctrl-C is for both.
+trap 'exit 130' INT TERM HUP PIPE
 # Nothing is put on record among the user's own tasks.
 export SPAWNER_STATE_DIR=$scratch/state TMPDIR=$scratch
 

@@ -4,7 +4,8 @@
 #   eval "$(scripts/sshd.sh up DIR)"     # SSH_LAB_PORT, SSH_LAB_KEY and SSH_LAB_KNOWN: what a client needs
 #   scripts/sshd.sh down DIR
 #
-# Needs openssh-server and openssh-client. Keys, configuration, log and pid are in DIR, which `down` removes.
+# Needs openssh-server and openssh-client. Keys, configuration, log and pid are in DIR, which `down` removes, and so is the
+# home of its sessions: what the account's own files start in each would be measured too.
 set -euo pipefail
 
 usage() {
@@ -21,7 +22,7 @@ free_port() {
 }
 
 up() {
-    mkdir -p "$dir"
+    mkdir -p "$dir/home"
     dir=$(cd "$dir" && pwd)
     # sshd separates privileges into it.
     ((EUID != 0)) || mkdir -p /run/sshd
@@ -40,6 +41,7 @@ StrictModes no
 UsePAM no
 PermitRootLogin yes
 MaxSessions 100
+SetEnv HOME=$dir/home
 END
     echo "[127.0.0.1]:$port $(<"$dir/host.pub")" >"$dir/known"
     /usr/sbin/sshd -E "$dir/log" -f "$dir/config"

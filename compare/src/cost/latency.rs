@@ -6,7 +6,7 @@ use crate::context::Run;
 use crate::document::{Table, Unit};
 use crate::peers::{PROCESSKIT, TOKIO};
 use crate::server::{Harness, Order};
-use crate::stats::{Entrant, Samples, alternate};
+use crate::stats::{Entrant, Samples, Spread, alternate};
 
 const SIZES: [(usize, &str); 3] = [(10, "10 MiB"), (1024, "1 GiB"), (4096, "4 GiB")];
 
@@ -50,13 +50,23 @@ pub(crate) fn measure(run: &mut Run) {
             (0..peers.len()).map(|peer| found[peer * harnesses.len() + place].clone()).collect();
         table.add(case, Some(*mib as f64), &names, &of_size, 0);
     }
+    // Where another core has to wake up or not, there are two speeds, and a median may be of either: so turn by turn.
     let growth = |peer: &str| {
-        let [small, large] = ["10 MiB", "4 GiB"].map(|case| table.median(peer, case));
-        Some(large? / small?)
+        let samples = |case: &str| {
+            let place = harnesses.iter().position(|(own, ..)| *own == case)?;
+            let peer = peers.iter().position(|own| *own == peer)?;
+            found[peer * harnesses.len() + place].as_ref().ok()
+        };
+        let turns = samples("10 MiB")?.iter().zip(samples("4 GiB")?);
+        let ratios: Vec<f64> = turns.map(|(small, large)| large[0] / small[0]).collect();
+        Spread::of(&ratios)
+    };
+    let shown = |spread: Spread| {
+        format!("{:.2} ({:.2} to {:.2})", spread.median, spread.lower_quartile, spread.upper_quartile)
     };
     let found = growth(super::OURS[0]).ok_or_else(|| "not measured".to_owned()).map(|ours| {
-        let theirs = growth(TOKIO).unwrap_or(f64::NAN);
-        (ours, format!("tokio::process: {theirs:.2}"))
+        let theirs = growth(TOKIO).map_or_else(|| "not measured".to_owned(), shown);
+        (ours.median, format!("turn by turn {}; tokio::process: {theirs}", shown(ours)))
     });
     run.goal("spawn latency with a 4 GiB harness ÷ with a 10 MiB harness", 1.2, found);
     run.add(table);

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::context::{Run, quotient};
 use crate::document::{Table, Unit};
-use crate::peers::{OURS_OVER_SSH, SSH_TWICE};
+use crate::peers::{BARE_GUARDIAN, OURS_OVER_SSH, SSH_TWICE};
 use crate::server::{Harness, Order};
 use crate::stats::{Entrant, alternate};
+
+const TRUE: &str = "/bin/true";
 
 /// How long ssh may take to connect.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,8 +36,13 @@ pub(crate) fn measure(run: &mut Run) {
         }),
         Entrant::new(SSH_TWICE, || {
             let began = Instant::now();
-            mux.run()?;
-            mux.run()?;
+            mux.run(TRUE)?;
+            mux.run(TRUE)?;
+            Ok(vec![began.elapsed().as_secs_f64()])
+        }),
+        Entrant::new(BARE_GUARDIAN, || {
+            let began = Instant::now();
+            mux.run(&guardian())?;
             Ok(vec![began.elapsed().as_secs_f64()])
         }),
     ];
@@ -45,13 +52,21 @@ pub(crate) fn measure(run: &mut Run) {
         "remote",
         "The whole life of `/bin/true` on another machine",
         "Over warm connections to one sshd on the loopback, one of each in turn: start it and ask what became of it takes two \
-         commands of plain `ssh -S`. `spawner` proves that nothing is left.",
+         commands of plain `ssh -S`. `spawner` proves that nothing is left. Sessions have an empty home: what the account's own \
+         files start in each is no part of either.",
         Unit::Seconds,
         SSH_TWICE,
     );
     table.add("", None, &names, &found, 0);
     run.goal(what, 1.2, quotient(&table, OURS_OVER_SSH, SSH_TWICE, ""));
     run.add(table);
+}
+
+/// The least that keeps a task there: a subreaper that is a shell, and the task in a session of its own.
+fn guardian() -> String {
+    let prctl = if cfg!(target_arch = "x86_64") { 157 } else { 167 };
+    let reaper = format!("syscall({prctl},36,1,0,0,0)==0 or exit 124;exec @ARGV");
+    format!("exec perl -e '{reaper}' /bin/sh -c 'setsid {TRUE} & wait $!'")
 }
 
 /// A multiplexed connection of ssh's own.
@@ -79,9 +94,9 @@ impl Mux {
         Ok(mux)
     }
 
-    fn run(&self) -> Result<(), String> {
+    fn run(&self, what: &str) -> Result<(), String> {
         let mut command = ssh(&self.socket)?;
-        command.args(["127.0.0.1", "/bin/true"]).stdin(Stdio::null());
+        command.args(["127.0.0.1", what]).stdin(Stdio::null());
         let status = command.status().map_err(|error| error.to_string())?;
         if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}")) }
     }

@@ -58,7 +58,7 @@ fn body(page: &mut String, document: &Document, plotted: &[String]) -> std::fmt:
 }
 
 /// Why a goal is not met, where it is not, and what the limit is; by how the goal begins.
-const WHY: [(&str, &str); 5] = [
+const WHY: [(&str, &str); 7] = [
     (
         "library:",
         "The library: whatever is to survive the death of a harness is another process's child, and on record. Of that, \
@@ -88,6 +88,19 @@ const WHY: [(&str, &str); 5] = [
         "podman:",
         "Containers: nearly all of that time the engine, conmon and the runtime create, start and remove a container, which \
          is the same for both. What can be saved is one start of the podman program.",
+    ),
+    (
+        "remote:",
+        "Another machine: of the two sessions of plain ssh `spawner` needs one. In it perl becomes the subreaper and then a \
+         shell, which reads what a guardian does, starts the task in a session of its own by env(1), and looks afterwards \
+         that nothing is left. The bare guardian (below) is perl, shell and task, and nothing else.",
+    ),
+    (
+        "escapes",
+        "Escapes: the row names the first of them. Where it is a storm of forks on another machine, the guardian there is a \
+         shell, which kills again and again what it finds, and which such a storm can outrun on a busy host: \
+         [capabilities.md](../capabilities.md#end-fork-storm) claims no more. Four cells are played at a time, storms among \
+         them, and eleven seconds after the death of its harness a task there is to be gone. Nobody said that it was.",
     ),
 ];
 
