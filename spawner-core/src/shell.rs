@@ -35,7 +35,7 @@ pub fn typed(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }
-    format!("'{}'", text.replace('\'', r"'\''"))
+    String::from_utf8_lossy(&word(text.as_bytes())).into_owned()
 }
 
 #[cfg(all(test, unix))]

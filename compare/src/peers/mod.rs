@@ -26,9 +26,9 @@ pub(crate) const OURS_IN_PODMAN: &str = "spawner podman";
 pub(crate) const PODMAN_RUN: &str = "podman run --rm";
 /// The remote backend of `spawner`, and its peer.
 pub(crate) const OURS_OVER_SSH: &str = "spawner over ssh";
+pub(crate) const SSH_TWICE: &str = "ssh -S, twice";
 /// One command of ssh with what keeps a task there at the least.
 pub(crate) const BARE_GUARDIAN: &str = "a bare guardian";
-pub(crate) const SSH_TWICE: &str = "ssh -S, twice";
 /// Without a terminal at the far end, and with one, whose hang-up its foreground processes hear of.
 pub(crate) const SSH: &str = "ssh";
 pub(crate) const SSH_TERMINAL: &str = "ssh -tt";
