@@ -45,9 +45,10 @@ impl AgentCommand<'_> {
     pub fn text(&self) -> String {
         let seconds = self.lease.as_secs_f64().max(1.0);
         let text = format!(
-            "_nonce={} _beat={} _beats={} _lease={} _folder= _shell={} _perl='{PERL}' _python='{PYTHON}'\n{}",
+            "_nonce={} _beat={} _span={:.0} _beats={} _lease={} _folder= _shell={} _perl='{PERL}' _python='{PYTHON}'\n{}",
             self.nonce,
             seconds / (Self::BEATS + 1.0),
+            seconds / (Self::BEATS + 1.0) * 100.0,
             Self::BEATS,
             (seconds.ceil() - 1.0).max(1.0),
             String::from_utf8_lossy(&shell::word(self.shell.join(" ").as_bytes())),
@@ -141,12 +142,13 @@ impl GuardianCommand<'_> {
         let reaper = if self.mechanisms.reaper && facts.reaper.is_some() { "1" } else { "" };
         format!(
             "_id={} _reply={} _life={} _folder={} _keep={} _group={group} _reaper={reaper}\n\
-             _tick={tick} _slow={slow} _ratio={ratio} _grace={} _deadline={} _alone={}\n",
+             _tick={tick} _span={} _slow={slow} _ratio={ratio} _grace={} _deadline={} _alone={}\n",
             self.id,
             self.agent.reply,
             self.agent.life,
             self.keep.or(facts.folder.as_deref()).unwrap_or_default(),
             if self.keep.is_some() { "1" } else { "" },
+            tick * 100.0,
             ticks(self.grace),
             ticks(self.deadline),
             if facts.setsid.is_some() { "1" } else { "" },

@@ -152,6 +152,8 @@ pub enum Refusal {
     Folder,
     /// It was not told all of what to execute.
     Words,
+    /// No process can be made.
+    Process,
 }
 
 /// One process of a task.
@@ -202,6 +204,8 @@ pub enum Looked {
     NotFound(Vec<Proof>),
     /// The host has no /proc.
     Unknown,
+    /// No process can be made to look with.
+    Unable,
 }
 
 /// A line that makes no sense.

@@ -10,7 +10,9 @@ pub(crate) static AGENT: LazyLock<String> =
 
 /// What holds one task.
 pub(crate) static GUARDIAN: LazyLock<String> = LazyLock::new(|| {
-    strip(COMMON) + &strip(include_str!("far/members.sh")) + &strip(include_str!("far/guardian.sh"))
+    [COMMON, include_str!("far/members.sh"), include_str!("far/start.sh"), include_str!("far/guardian.sh")]
+        .map(strip)
+        .concat()
 });
 
 /// Without indentation, comments and empty lines: it goes over the wire for each task.

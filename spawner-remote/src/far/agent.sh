@@ -2,7 +2,8 @@
 # The agent of one connection: carries words between the harness and the guardians, holds the lease, looks when it is
 # asked to. It starts no task. Set before this:
 #   _nonce    what the harness knows this connection by
-#   _beat     how long one beat of the lease is, for sleep(1); after _beats of them without a word it is over
+#   _beat     how long one beat of the lease is, for sleep(1), and _span in hundredths of a second; after _beats of them
+#             without a word it is over
 #   _lease    how many whole seconds make as much, for a sleep(1) that knows no fractions
 #   _folder   where files may be made; empty to choose one
 #   _shell    the words of the shell in use
@@ -46,21 +47,32 @@ open_pipes() {
     own_pipe "$_nonce.lease"
 }
 
+# Waits for one beat, and counts it where there was no word meanwhile.
+beat() {
+    if reads_in_time; then
+        _missed=$((_missed + 1))
+        # shellcheck disable=SC3045 # Only where read has it.
+        if read -r -t "$_beat" _line <&7; then _missed=0; fi
+        return 0
+    fi
+    _nap=''
+    command eval 'sleep "$_beat" & _nap=$!'
+    if [ -n "$_nap" ]; then wait "$_nap"; else idle "$_span"; fi
+    _missed=$((_missed + 1))
+    echo beat >&7
+    while read -r _line && [ "$_line" != beat ]; do _missed=0; done <&7
+}
+
 # Counts the beats without a word from the harness. When there were too many, the agent dies, and every guardian
 # notices. It may be stopped, so it is not asked.
 hold_lease() {
     exec 8>&- 9>&- </dev/null
-    trap 'kill "$_nap"; exit' TERM
-    case $_beat in *.*) sleep 0.001 || _beat=1 _beats=$_lease ;; esac
+    reads_in_time || trap '[ -z "$_nap" ] || kill "$_nap"; exit' TERM
+    case $_beat in *.*) apart sleep 0.001 || _beat=1 _beats=$_lease _span=100 ;; esac
     _missed=0
     while [ "$_missed" -lt "$_beats" ]; do
-        sleep "$_beat" &
-        _nap=$!
-        wait "$_nap"
+        beat
         [ -z "$_proc" ] || { look_at self && [ "$_parent" = $$ ]; } || exit
-        _missed=$((_missed + 1))
-        echo beat >&7
-        while read -r _line && [ "$_line" != beat ]; do _missed=0; done <&7
     done
     kill -s KILL $$
     remove_pipes
@@ -245,24 +257,31 @@ tidy() {
 
 serve() {
     while read -r _word _rest; do
-        # shellcheck disable=SC2086
-        case $_word in
-        renew)
-            echo word >&7
-            say "renewed $_rest"
-            ;;
-        to) to $_rest ;;
-        look) look $_rest ;;
-        end) end $_rest ;;
-        kept) kept $_rest ;;
-        folder)
-            choose_folder
-            say "folder $_folder"
-            tidy
-            ;;
-        forget) forget $_rest ;;
-        esac
+        _done=''
+        command eval 'obey; _done=1'
+        # No process could be made to look with.
+        [ -n "$_done" ] || case $_word in look | end) say "${_rest%% *} looked unable" ;; esac
     done
+}
+
+obey() {
+    # shellcheck disable=SC2086
+    case $_word in
+    renew)
+        echo word >&7
+        say "renewed $_rest"
+        ;;
+    to) to $_rest ;;
+    look) look $_rest ;;
+    end) end $_rest ;;
+    kept) kept $_rest ;;
+    folder)
+        choose_folder
+        say "folder $_folder"
+        tidy
+        ;;
+    forget) forget $_rest ;;
+    esac
 }
 
 act() {

@@ -2,12 +2,45 @@
 # What the agent and the guardian share. Names begin with an underscore, so that no exported variable of the
 # account is overwritten. Nothing here may need a program where a builtin does.
 
+# Where no process can be made, since a task has filled the limit of its account, dash and ash give up what they are at:
+# the shell itself, or what was called by `command eval` (POSIX: by `command`, an error of a special builtin does not end
+# the shell). bash ends after some seconds whatever is done, so it makes none while it waits.
+
 # apart COMMAND…: without the pipe that guardians hang on. Not by a redirection of the command: for that dash closes its
 # own for a moment, in which a guardian finds nothing at its address, and takes the harness for dead.
-apart() (
-    exec 9>&-
-    exec "$@"
-)
+apart() {
+    command eval '(
+        exec 9>&-
+        exec "$@"
+    )'
+}
+
+# Whether read(1) has a time limit in fractions of a second. Only bash is trusted with it.
+reads_in_time() {
+    case ${BASH_VERSION-} in [4-9].* | [1-9][0-9]*.*) ;; *) return 1 ;; esac
+}
+
+# clock: _now in hundredths of a second since the host came up.
+clock() {
+    _now=''
+    { read -r _now _line; } 2>/dev/null </proc/uptime
+    _now=${_now%.*}${_now#*.}
+    case $_now in '' | 0* | *[!0-9]*) return 1 ;; esac
+}
+
+# nap TIME HUNDREDTHS: waits, both being the same time; by the clock where no process can be made to wait with.
+nap() {
+    _napped=''
+    command eval 'sleep "$1"; _napped=1'
+    [ -n "$_napped" ] || idle "$2"
+}
+
+# idle HUNDREDTHS: waits without a process.
+idle() {
+    clock || return 0
+    _until=$((_now + $1))
+    while clock && [ "$_now" -lt "$_until" ]; do :; done
+}
 
 # look_at PID: what /proc says of it now; fails where it is not there. A name may hold any byte, so the last
 # parenthesis counts.
@@ -139,7 +172,6 @@ remains() {
     tree_of $_roots
     _found=''
     for _pid in $_tree; do
-        case "$_found " in *" $_pid:"*) continue ;; esac
         runs "$_pid" && _found="$_found $_pid:$_start"
     done
     _found=${_found# }

@@ -6,8 +6,10 @@
 #   _folder   where files may be made; empty where nowhere
 #   _group    the folder of the task's own control group, made here; empty where there is none
 #   _reaper   1 where this process is a subreaper
-#   _tick     how long one wait is, for sleep(1); _slow how long one is where nobody is in a hurry, in _ratio ticks
-#   _grace    how many ticks what was asked to end may take, where the harness is dead; _deadline likewise
+#   _tick     how long one wait is, for sleep(1), and _span in hundredths of a second; _slow how long one is where nobody
+#             is in a hurry, in _ratio ticks
+#   _grace    how many ticks what was asked to end may take, where the harness is dead; _deadline how many at least what was
+#             ended by force
 #   _alone    1 where the task leads a session of its own
 #   _prog     the program's name, _path the PATH that the task is given where it is, _cwd its folder or empty
 #   _keep     1 for a detached task: its output and its end are kept in the folder
@@ -19,83 +21,6 @@
 
 tell() {
     printf '%s %s\n' "$_id" "$*" >&6
-}
-
-refuse() {
-    note 'gone by never'
-    remove_pipe
-    tell "refused $*"
-    exit 125
-}
-
-# The shell would find the program missing only after the fork, and say so on the task's own stderr.
-find_program() {
-    case $_prog in
-    */*) set -- "$_prog" ;;
-    *)
-        set -f
-        _ifs=$IFS
-        IFS=:
-        # shellcheck disable=SC2086
-        set -- ${_path-$PATH}:
-        IFS=$_ifs
-        set +f
-        for _dir; do
-            shift
-            set -- "$@" "${_dir:-.}/$_prog"
-        done
-        ;;
-    esac
-    _why=not-found
-    for _file; do
-        [ -e "$_file" ] && _why=not-executable
-        [ -f "$_file" ] && [ -x "$_file" ] && return 0
-    done
-    return 1
-}
-
-# announce PID START: to the guardian and to the harness.
-announce() {
-    echo "task $1 $2" >&7
-    tell "started $1 $2 ${_boot:--} $$ ${_own:-0} $_pipe"
-}
-
-# Becomes the task. It is announced before the first instruction of its own, since it may kill its parent.
-become() {
-    if [ -n "$_proc" ]; then
-        look_at self
-        announce "${_text%% *}" "$_start"
-    fi
-    [ -z "$_group" ] || echo 0 >"$_group/cgroup.procs" || exit 125
-    case $_native in x*) LC_ALL=${_native#x} ;; *) unset LC_ALL ;; esac
-    exec "$@" <&3 >&4 2>&5 3<&- 4>&- 5>&- 6>&- 7>&-
-}
-
-# The task's parent. It only waits: how a job ended is told apart by `jobs`, since the status alone does not tell
-# 137 from SIGKILL. Its lines go to the guardian as they are.
-parent() {
-    become "$@" &
-    _task=$!
-    trap '' PIPE
-    exec 3<&- 4>&- 5>&-
-    [ -n "$_proc" ] || announce "$_task" 0
-    if [ -n "${BASH_VERSION-}" ]; then
-        # bash forgets a job that was waited for, so it is asked when the signal comes.
-        trap 'jobs >&7; _seen=1' CHLD
-        jobs >&7
-        while
-            _seen=''
-            wait "$_task"
-            _status=$?
-            [ -n "$_seen" ]
-        do :; done
-        trap - CHLD
-    else
-        wait "$_task"
-        _status=$?
-        jobs >&7
-    fi
-    echo "ended $_status" >&7
 }
 
 # Waits until the agent is dead. Where its pipes are FIFOs, opening one that had no other writer would wait for ever, so it
@@ -121,26 +46,14 @@ lifeline() {
     await_death
     echo orphaned >&7
     [ -n "$_proc" ] || exit
-    while look_at self && [ "$_parent" = $$ ]; do sleep "$_slow"; done
+    while look_at self && [ "$_parent" = $$ ]; do nap "$_slow" "$_span"; done
     [ -z "$_group" ] || echo 1 >"$_group/cgroup.kill"
     end_remains "$_id" "$_task" "$_began"
     [ -z "$_group" ] || remove_group "$_group"
 }
 
-# Ends this where the harness dies, or is stopped, before it says what is to be done. Of the two, the one who is killed by
-# the other does no more; so who is left knows whether anything was started.
-doubt_harness() {
-    exec 3<&- 4>&- 5>&- 6>&- 7<&-
-    await_death
-    [ -z "$_proc" ] || { look_at self && [ "$_parent" = $$ ]; } || exit
-    kill -s KILL $$
-    remove_pipe
-    [ -n "$_proc" ] || exit
-    while look_at self && [ "$_parent" = $$ ]; do sleep "$_tick"; done
-    note 'gone by never'
-}
-
 watch_over() {
+    _watch=''
     [ -z "$_keep" ] || return 0
     lifeline &
     _watch=$!
@@ -148,15 +61,19 @@ watch_over() {
     _watch_began=$_start
 }
 
-# A wait is a child that writes a line, since read has no time limit here. Only those who wait for long wait slowly.
+# A wait is a child that writes a line, where read has no time limit. Only those who wait for long wait slowly.
 wait_a_tick() {
     [ -z "$_ticker" ] || return 0
     _wait=$_tick _step=1
     [ "$_idle" -lt 50 ] || _wait=$_slow _step=$_ratio
     _idle=$((_idle + 1))
+    if reads_in_time; then
+        _limit=$_wait
+        return 0
+    fi
     (
         exec 6>&-
-        sleep "$_wait"
+        nap "$_wait" "$_span"
         echo tick >&7
     ) &
     _ticker=$!
@@ -233,11 +150,25 @@ note() {
     _unsaid=''
 }
 
+# Whether an orphan has had its grace: by the clock, since on a busy host a wait takes longer than it says.
+had_grace() {
+    if [ -n "$_orphaned" ] && clock; then
+        [ $((_now - _orphaned)) -ge $((_grace * _span)) ]
+    else
+        [ "$_ticks" -ge "$_grace" ]
+    fi
+}
+
 # After every event: is it over; is it time for the next rung? Where the harness lives, the rungs are its orders.
 consider() {
-    [ -n "$_exit$_forced$_asked" ] || return 0
-    is_empty && leave
-    if [ -n "$_orphan" ] && [ -z "$_forced" ] && [ "$_ticks" -ge "$_grace" ]; then _forced=1 _ticks=0; fi
+    _lonely=''
+    if [ -z "$_watch$_keep" ] && [ -n "$_task" ]; then
+        command eval watch_over
+        [ -n "$_watch" ] || _lonely=1
+    fi
+    [ -n "$_exit$_forced$_asked$_lonely" ] || return 0
+    [ -z "$_exit$_forced$_asked" ] || ! is_empty || leave
+    if [ -n "$_orphan" ] && [ -z "$_forced" ] && had_grace; then _forced=1 _ticks=0; fi
     if [ -n "$_forced" ]; then
         force
         is_empty && leave
@@ -255,9 +186,87 @@ consider() {
     wait_a_tick
 }
 
+# The next word: of a helper, of the agent, or that the wait is over.
+listen() {
+    if [ -z "$_limit" ]; then
+        read -r _word _rest <&7
+    else
+        # shellcheck disable=SC3045 # Only where read has it.
+        read -r -t "$_limit" _word _rest <&7 || _word=tick
+        _limit=''
+    fi
+}
+
+heed() {
+    case $_word in
+    '['*) case $_rest in *Running* | *Stopped*) ;; *) _job="$_word $_rest" ;; esac ;;
+    task)
+        # Who watches over it is started when this is considered.
+        _task=${_rest% *} _began=${_rest#* }
+        ;;
+    unborn) refuse process ;;
+    ended)
+        wait "$_keeper"
+        _keeper=''
+        say_exit "$_rest"
+        ;;
+    tick)
+        [ -z "$_ticker" ] || wait "$_ticker"
+        _ticker='' _ticks=$((_ticks + _step))
+        ;;
+    orphaned)
+        _orphan=1 _asked=1 _ticks=0 _idle=0
+        if clock; then _orphaned=$_now; fi
+        if [ "$_grace" -gt 0 ]; then signal_all TERM; else _forced=1; fi
+        ;;
+    ask)
+        _asked=1 _idle=0
+        if [ "$_rest" = leader ]; then
+            signal_leader TERM && signal_leader CONT
+        else
+            signal_all TERM
+        fi
+        ;;
+    signal)
+        if signal_leader "$_rest"; then tell 'signal sent'; else tell 'signal missed'; fi
+        ;;
+    force) _forced=1 _idle=0 ;;
+    check)
+        if parent_is_dead; then
+            # The task killed it: nobody can say how that one ends.
+            wait "$_keeper"
+            _keeper='' _exit=lost _unsaid='exit lost'
+            tell 'exit lost'
+        fi
+        ;;
+    adopt)
+        # Another agent, on another connection: it hears and holds from now on.
+        [ "$_reply" = "${_rest% *}" ] || tell "taken ${_rest% *}"
+        _reply=${_rest% *} _life=${_rest#* }
+        [ -p "$_reply" ] && exec 6<>"$_reply"
+        if [ -n "$_watch" ]; then kill -s KILL "$_watch" && wait "$_watch"; fi
+        watch_over
+        tell "adopted $_task $_began"
+        [ -z "$_exit" ] || tell "exit $_exit"
+        ;;
+    look)
+        doubt_parent
+        report "$_rest"
+        ;;
+    esac
+}
+
+# No process could be made: goes on all the same, as after a wait. Where nobody could be made to watch over this, it looks
+# for itself whether the agent is there; but a FIFO stays.
+bide() {
+    idle "$_span"
+    if [ -z "$_watch$_keep$_orphan" ] && [ ! -p "$_life" ]; then echo orphaned >&7; fi
+    echo tick >&7
+}
+
 guard() {
-    _own='' _boot='' _proc='' _job='' _exit='' _left='' _asked='' _forced='' _orphan='' _unsaid=''
-    _began=0 _idle=0 _start=0
+    _own='' _boot='' _proc='' _job='' _exit='' _left='' _asked='' _forced='' _orphan='' _orphaned='' _unsaid=''
+    _began=0 _idle=0 _start=0 _step=1 _limit=''
     _keeper='' _watch='' _ticker='' _task='' _ticks=0
     printf '\036spawner %s\n' "$_id"
     printf '\036spawner %s\n' "$_id" >&2
@@ -268,99 +277,17 @@ guard() {
         _proc=1 _own=$_start
         { read -r _boot; } </proc/sys/kernel/random/boot_id
     fi
-    own_pipe "$_id" || refuse pipe
-    # The words come once the harness has seen the line above. Half of them is another command, and not ours.
-    _whole=''
-    if [ -z "$_keep" ]; then
-        doubt_harness &
-        _watch=$!
-    fi
-    _words=$(head -c "$_more" <&3)
-    case $_words in *'
-_whole=1') eval "$_words" ;; esac
-    _words=''
-    [ -z "$_watch" ] || { kill -s KILL "$_watch" && wait "$_watch"; }
-    _watch=''
-    [ -n "$_whole" ] || refuse words
-    if [ -n "$_cwd" ]; then
-        case $_cwd in -) _cwd=./- ;; esac
-        cd -P -- "$_cwd" || refuse cwd
-    fi
-    find_program || refuse "$_why"
-    if [ -n "$_group" ]; then mkdir "$_group" || refuse group; fi
-    if [ -n "$_keep" ]; then
-        umask 077
-        # Not by exec first: where that fails, so does the shell.
-        { true >>"$_folder/$_id.out" && true >>"$_folder/$_id.err"; } || {
-            rm -f "$_folder/$_id.out"
-            refuse folder
-        }
-        exec 3</dev/null 4>>"$_folder/$_id.out" 5>>"$_folder/$_id.err"
-    fi
-    parent "$@" &
-    _keeper=$!
-    began "$_keeper"
-    _keeper_began=$_start
+    _done=''
+    command eval 'prepare "$@"; _done=1'
+    [ -n "$_done" ] || refuse process
     trap '' PIPE
     exec 3<&- 4>&- 5>&-
     cd /
-    while read -r _word _rest; do
-        case $_word in
-        '['*) case $_rest in *Running* | *Stopped*) ;; *) _job="$_word $_rest" ;; esac ;;
-        task)
-            _task=${_rest% *} _began=${_rest#* }
-            watch_over
-            ;;
-        ended)
-            wait "$_keeper"
-            _keeper=''
-            say_exit "$_rest"
-            ;;
-        tick)
-            wait "$_ticker"
-            _ticker='' _ticks=$((_ticks + _step))
-            ;;
-        orphaned)
-            _orphan=1 _asked=1 _ticks=0 _idle=0
-            if [ "$_grace" -gt 0 ]; then signal_all TERM; else _forced=1; fi
-            ;;
-        ask)
-            _asked=1 _idle=0
-            if [ "$_rest" = leader ]; then
-                signal_leader TERM && signal_leader CONT
-            else
-                signal_all TERM
-            fi
-            ;;
-        signal)
-            if signal_leader "$_rest"; then tell 'signal sent'; else tell 'signal missed'; fi
-            ;;
-        force) _forced=1 _idle=0 ;;
-        check)
-            if parent_is_dead; then
-                # The task killed it: nobody can say how that one ends.
-                wait "$_keeper"
-                _keeper='' _exit=lost _unsaid='exit lost'
-                tell 'exit lost'
-            fi
-            ;;
-        adopt)
-            # Another agent, on another connection: it hears and holds from now on.
-            [ "$_reply" = "${_rest% *}" ] || tell "taken ${_rest% *}"
-            _reply=${_rest% *} _life=${_rest#* }
-            [ -p "$_reply" ] && exec 6<>"$_reply"
-            if [ -n "$_watch" ]; then kill -s KILL "$_watch" && wait "$_watch"; fi
-            watch_over
-            tell "adopted $_task $_began"
-            [ -z "$_exit" ] || tell "exit $_exit"
-            ;;
-        look)
-            doubt_parent
-            report "$_rest"
-            ;;
-        esac
-        consider
-    done <&7
+    while listen; do
+        _done=''
+        command eval 'heed; consider; _done=1'
+        [ -n "$_done" ] || bide
+    done
 }
 
 guard "$@"

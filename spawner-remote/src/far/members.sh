@@ -2,10 +2,9 @@
 # The members of the guardian's task: who they are, whether there are any, and how they are signalled. The variables are
 # the guardian's.
 
-# Takes the zombies. A shell does so only while it waits for a child, and the kernel hands out the oldest first.
+# Takes the zombies, for which some shells have to be asked what became of their jobs.
 reap() {
-    : &
-    wait $!
+    jobs >/dev/null
 }
 
 # has_number PID: whether a helper had that number. Who is reaped before its last word is read may have lost it to a member
@@ -61,7 +60,6 @@ members() {
         # shellcheck disable=SC2086
         tree_of $_roots
         for _pid in $_tree; do
-            case "$_all " in *" $_pid:"*) continue ;; esac
             [ "$_pid" != $$ ] && runs "$_pid" && _all="$_all $_pid:$_start"
         done
     elif kill -0 "-$_task" 2>/dev/null; then

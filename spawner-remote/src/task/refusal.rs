@@ -28,6 +28,9 @@ impl Birth {
                 )
             }
             Refusal::Group => self.failed(ErrorKind::Denied, "no control group can be made there"),
+            Refusal::Process => self
+                .failed(ErrorKind::Exhausted, "no process can be made there")
+                .hint("the account has reached its limit of processes: see `ulimit -u` there, and pids.max"),
             Refusal::Words => self.failed(ErrorKind::Lost, "the session ended before all was said"),
             Refusal::Pipe => self.failed(ErrorKind::Denied, "neither a pipe nor a folder can be made there"),
             Refusal::Folder => {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use spawner_core::{Exit, ProcessIdentity};
 use spawner_remote::said::Said;
 
+pub mod bound;
 pub mod canary;
 mod far;
 pub mod harness;
