@@ -15,8 +15,8 @@ scratch=$(mktemp --directory) || exit 1
 logs=$scratch/logs
 wine=$scratch/wine
 mkdir "$logs" "$scratch/tmp"
-trap 'scripts/wine.sh down "$wine" >/dev/null; rm -rf "$scratch"' EXIT
-trap '[[ -z $running ]] || { kill "$running" && wait "$running"; }; exit 130' INT TERM HUP
+trap 'trap "" INT TERM HUP PIPE; scripts/wine.sh down "$wine" >/dev/null; rm -rf "$scratch"' EXIT
+trap '[[ -z $running ]] || { kill "$running" && wait "$running"; }; exit 130' INT TERM HUP PIPE
 
 # The last words, for people and in those of cargo, so that whoever runs this as one step counts what is in it.
 finish() {

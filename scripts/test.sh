@@ -38,8 +38,8 @@ chmod 755 "$scratch" "$scratch/bin"
 chmod 1777 "$scratch/tmp"
 scripts/groups.sh >"$groups"
 engines=()
-trap 'end_engines; rm -rf "$scratch"' EXIT
-trap '[[ -z $running ]] || { kill "$running" && wait "$running"; }; exit 130' INT TERM HUP
+trap 'trap "" INT TERM HUP PIPE; end_engines; rm -rf "$scratch"' EXIT
+trap '[[ -z $running ]] || { kill "$running" && wait "$running"; }; exit 130' INT TERM HUP PIPE
 export SPAWNER_TEST_RUN="$$-$RANDOM"
 # Nothing of the tests is put on record among the user's own tasks.
 export SPAWNER_STATE_DIR=$scratch/state/root

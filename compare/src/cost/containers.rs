@@ -34,7 +34,7 @@ pub(crate) fn measure(run: &mut Run) {
         Entrant::new(PODMAN_RUN, podman_run),
     ];
     let names: Vec<String> = entrants.iter().map(|entrant| entrant.name.clone()).collect();
-    let found = alternate(run.effort(60, 60), &mut entrants);
+    let found = alternate(run.effort(60, 45), &mut entrants);
     let mut table = Table::new(
         "containers",
         "The whole life of `/bin/true` in a container",

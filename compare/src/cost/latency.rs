@@ -36,7 +36,7 @@ pub(crate) fn measure(run: &mut Run) {
             entrants.push(Entrant::new(peer, ask));
         }
     }
-    let found: Vec<Samples> = alternate(run.effort(400, 60), &mut entrants);
+    let found: Vec<Samples> = alternate(run.effort(300, 45), &mut entrants);
     let mut table = Table::new(
         "latency",
         "Spawn latency, by the memory that the harness holds",

@@ -26,7 +26,7 @@ pub(crate) fn measure(run: &mut Run) {
         harnesses.iter().partition(|(name, _)| run.options.python.is_some() && is_python(name));
     let mut entrants: Vec<_> =
         fast.iter().map(|one| Entrant::new(one.0.clone(), move || once(one))).collect();
-    let mut found = alternate(run.effort(1000, 60), &mut entrants);
+    let mut found = alternate(run.effort(800, 45), &mut entrants);
     let mut entrants: Vec<_> =
         slow.iter().map(|one| Entrant::new(one.0.clone(), move || once(one))).collect();
     found.extend(alternate(run.effort(25, 30), &mut entrants));

@@ -13,7 +13,7 @@ pub(crate) fn measure(run: &mut Run) {
         return;
     }
     let cores = run.document.machine.cores.max(1);
-    let millis = if run.options.quick { 500 } else { 2000 };
+    let millis = if run.options.quick { 500 } else { 1000 };
     let harnesses = run.harnesses([TOKIO, PROCESSKIT, super::OURS[0], super::OURS[1]], &[THREADS]);
     let names: Vec<String> = harnesses.iter().map(|(name, _)| name.clone()).collect();
     let ask = |(name, harness): &(String, RefCell<Harness>)| {
@@ -22,7 +22,7 @@ pub(crate) fn measure(run: &mut Run) {
     };
     let mut entrants: Vec<_> =
         harnesses.iter().map(|one| Entrant::new(one.0.clone(), move || ask(one))).collect();
-    let found = alternate(run.effort(15, 150), &mut entrants);
+    let found = alternate(run.effort(20, 100), &mut entrants);
     let mut table = Table::new(
         "rate",
         "Tasks per second, sustained",
