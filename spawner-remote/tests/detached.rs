@@ -2,9 +2,11 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use common::lock::Witness;
 use common::sshd::Sshd;
-use common::{Far, Order, Running, SHELLS, kill, until};
+use common::{Far, Order, Running, SHELLS, kill, local, until};
 use spawner_core::Exit;
 use spawner_remote::said::{Line, Proof, Said};
 
@@ -82,6 +84,42 @@ fn how_a_detached_task_ended_is_kept_until_it_is_collected() {
         let mut far = Far::open(sshd.way("tester"), shell);
         folder(&mut far);
         assert_eq!(kept(&mut far, &task), ["exit exited 143", "gone by children"]);
+        far.tell(&format!("forget {}", task.id));
+    }
+}
+
+/// How many have ended below it, and nobody has taken them.
+fn zombies(guardian: u32) -> usize {
+    let mut found = 0;
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+        let state = fields.next();
+        found += usize::from(state == Some("Z") && fields.next() == Some(&guardian.to_string()));
+    }
+    found
+}
+
+#[test]
+fn what_ends_below_a_detached_task_is_taken() {
+    for shell in SHELLS {
+        let mut far = Far::open(local("sh"), shell);
+        let witness = Witness::new();
+        // Orphans, which end in their own time.
+        let script = "for i in 1 2 3 4 5 6 7 8; do (sleep 0.5 &); done; echo >>\"$OUT\"; exec sleep 7785";
+        let ready = witness.path().with_file_name("ready");
+        let script = script.replace("$OUT", &ready.display().to_string());
+        let (task, _) = detach(&mut far, &witness.hold(&script));
+        until("its orphans are made", common::PATIENCE, || ready.exists());
+        let nap = Duration::from_secs(5);
+        let seen = Instant::now();
+        until("they have ended", common::PATIENCE, || witness.holders().len() == 1);
+        until("they are taken", nap + Duration::from_secs(3), || zombies(task.guardian.0) == 0);
+        println!("{shell:?}: {:?}", seen.elapsed());
+        far.to(&task, "force");
+        assert_eq!(far.gone(task.id), [Proof::Children]);
+        assert!(witness.all_gone());
+        until("the guardian is gone", common::PATIENCE, || !common::runs(task.guardian.0));
         far.tell(&format!("forget {}", task.id));
     }
 }

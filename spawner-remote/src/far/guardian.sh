@@ -81,6 +81,30 @@ wait_a_tick() {
     _ticker_began=$_start
 }
 
+# Nobody asks a detached task for long, and what has ended below it is to be taken all the same, lest it fill the host. bash
+# takes it at any time.
+doze() {
+    if [ -n "$_dozer" ] || [ -n "${BASH_VERSION-}" ]; then return 0; fi
+    (
+        exec 6>&-
+        nap 5 500
+        echo dozed >&7
+    ) &
+    _dozer=$!
+    began "$_dozer"
+    _dozer_began=$_start
+}
+
+# Ends who dozes, and its sleep(1).
+rouse() {
+    [ -n "$_dozer" ] || return 0
+    kids_of "$_dozer"
+    for _pid in $_kids; do
+        look_at "$_pid" && [ "$_parent" = "$_dozer" ] && strike KILL "$_pid" "$_start"
+    done
+    kill -s KILL "$_dozer"
+}
+
 # How the task ended, from its status and the last line of `jobs`.
 say_exit() {
     _status=$1
@@ -136,6 +160,7 @@ leave() {
     # Own children that nobody has reaped yet: their numbers are theirs.
     [ -z "$_watch" ] || kill -s KILL "$_watch"
     [ -z "$_ticker" ] || wait "$_ticker"
+    rouse
     exit 0
 }
 
@@ -166,7 +191,10 @@ consider() {
         command eval watch_over
         [ -n "$_watch" ] || _lonely=1
     fi
-    [ -n "$_exit$_forced$_asked$_lonely" ] || return 0
+    if [ -z "$_exit$_forced$_asked$_lonely" ]; then
+        [ -z "$_keep" ] || [ -z "$_task" ] || doze
+        return 0
+    fi
     [ -z "$_exit$_forced$_asked" ] || ! is_empty || leave
     if [ -n "$_orphan" ] && [ -z "$_forced" ] && had_grace; then _forced=1 _ticks=0; fi
     if [ -n "$_forced" ]; then
@@ -177,6 +205,7 @@ consider() {
             note "survived $_all"
             remove_pipe
             [ -z "$_watch" ] || kill -s KILL "$_watch"
+            rouse
             exit 1
         fi
     elif [ -n "$_exit" ] && [ -z "$_left" ]; then
@@ -213,6 +242,11 @@ heed() {
     tick)
         [ -z "$_ticker" ] || wait "$_ticker"
         _ticker='' _ticks=$((_ticks + _step))
+        ;;
+    dozed)
+        wait "$_dozer"
+        _dozer=''
+        reap
         ;;
     orphaned)
         _orphan=1 _asked=1 _ticks=0 _idle=0
@@ -267,7 +301,7 @@ bide() {
 guard() {
     _own='' _boot='' _proc='' _job='' _exit='' _left='' _asked='' _forced='' _orphan='' _orphaned='' _unsaid=''
     _began=0 _idle=0 _start=0 _step=1 _limit=''
-    _keeper='' _watch='' _ticker='' _task='' _ticks=0
+    _keeper='' _watch='' _ticker='' _dozer='' _task='' _ticks=0
     printf '\036spawner %s\n' "$_id"
     printf '\036spawner %s\n' "$_id" >&2
     # Not for writing alone: where it is a FIFO and the agent is dead, that would wait for ever.

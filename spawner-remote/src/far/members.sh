@@ -14,6 +14,7 @@ has_number() {
     "$_keeper") _since=$_keeper_began ;;
     "$_watch") _since=$_watch_began ;;
     "$_ticker") _since=$_ticker_began ;;
+    "$_dozer") _since=$_dozer_began ;;
     *) return 1 ;;
     esac
 }
