@@ -178,7 +178,8 @@ note() {
 # Whether an orphan has had its grace: by the clock, since on a busy host a wait takes longer than it says.
 had_grace() {
     if [ -n "$_orphaned" ] && clock; then
-        [ $((_now - _orphaned)) -ge $((_grace * _span)) ]
+        # Both are cut off below a hundredth.
+        [ $((_now - _orphaned)) -gt $((_grace * _span)) ]
     else
         [ "$_ticks" -ge "$_grace" ]
     fi
