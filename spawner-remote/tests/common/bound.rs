@@ -5,6 +5,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::Way;
 
 pub struct Bound {
@@ -64,7 +66,11 @@ impl Drop for Bound {
         if std::thread::panicking() {
             // Whatever the test got wrong; nothing can be made in there meanwhile.
             self.set(0);
-            left().lines().for_each(|pid| super::kill(pid.parse().unwrap()));
+            for pid in left().lines().filter_map(|pid| pid.parse().ok()).filter_map(Pid::from_raw) {
+                if let Err(error) = kill_process(pid, Signal::KILL) {
+                    println!("{pid:?}: {error}");
+                }
+            }
         }
         let deadline = std::time::Instant::now() + super::PATIENCE;
         while let Err(error) = std::fs::remove_dir(&self.group) {

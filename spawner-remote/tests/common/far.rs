@@ -201,7 +201,9 @@ impl Far {
         let mut stdout = BufReader::new(channel.stdout.take().unwrap());
         let mut stderr = BufReader::new(channel.stderr.take().unwrap());
         skip_to_mark(&mut stdout, &id.to_string());
-        stdin.as_mut().unwrap().write_all(&command.words).unwrap();
+        if let Err(error) = stdin.as_mut().unwrap().write_all(&command.words) {
+            println!("it was refused before its words were read: {error}");
+        }
         let kept = order.keep.is_some();
         let stderr = std::thread::spawn(move || {
             if !kept {
