@@ -45,7 +45,7 @@ fn filled(far: &mut Far, bound: &Bound, witness: &Witness, script: &str) -> Runn
 
 #[test]
 fn who_fills_the_limit_of_processes_is_ended() {
-    for shell in SHELLS {
+    for shell in SHELLS.into_iter().filter(|shell| bears_it(shell)) {
         let Some(bound) = Bound::of(ROOM) else { return };
         let lease = Duration::from_secs(4);
         let mut far = Far::with_lease(bound.way(), shell, lease);
@@ -93,7 +93,8 @@ fn who_fills_it_without_pause_is_ended() {
 
 #[test]
 fn who_fills_it_ends_with_the_agent() {
-    for (shell, silent) in SHELLS.into_iter().flat_map(|shell| [(shell, false), (shell, true)]) {
+    let shells = SHELLS.into_iter().filter(|shell| bears_it(shell));
+    for (shell, silent) in shells.flat_map(|shell| [(shell, false), (shell, true)]) {
         let Some(bound) = Bound::of(ROOM) else { return };
         let mut far = Far::with_lease(bound.way(), shell, Duration::from_secs(2));
         let witness = Witness::new();
@@ -172,7 +173,8 @@ fn grace_is_measured_by_the_clock() {
         };
         let mut far = Far::open(Box::new(way), shell);
         let witness = Witness::new();
-        let mut order = Order::sh(&witness.hold("trap '' TERM; /bin/sleep 7785; :")).with(false, true);
+        let mut order =
+            Order::sh(&format!("trap '' TERM; {}", witness.hold("/bin/sleep 7785; :"))).with(false, true);
         order.grace = Duration::from_secs(1);
         let task = far.start(&order).unwrap();
         until("it holds the lock", common::PATIENCE, || !witness.all_gone());

@@ -49,12 +49,6 @@ open_pipes() {
 
 # Waits for one beat, and counts it where there was no word meanwhile.
 beat() {
-    if reads_in_time; then
-        _missed=$((_missed + 1))
-        # shellcheck disable=SC3045 # Only where read has it.
-        if read -r -t "$_beat" _line <&7; then _missed=0; fi
-        return 0
-    fi
     _nap=''
     command eval 'sleep "$_beat" & _nap=$!'
     if [ -n "$_nap" ]; then wait "$_nap"; else idle "$_span"; fi
@@ -67,7 +61,7 @@ beat() {
 # notices. It may be stopped, so it is not asked.
 hold_lease() {
     exec 8>&- 9>&- </dev/null
-    reads_in_time || trap '[ -z "$_nap" ] || kill "$_nap"; exit' TERM
+    trap '[ -z "$_nap" ] || kill "$_nap"; exit' TERM
     case $_beat in *.*) apart sleep 0.001 || _beat=1 _beats=$_lease _span=100 ;; esac
     _missed=0
     while [ "$_missed" -lt "$_beats" ]; do

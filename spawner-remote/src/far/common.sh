@@ -4,7 +4,8 @@
 
 # Where no process can be made, since a task has filled the limit of its account, dash and ash give up what they are at:
 # the shell itself, or what was called by `command eval` (POSIX: by `command`, an error of a special builtin does not end
-# the shell). bash ends after some seconds whatever is done, so it makes none while it waits.
+# the shell). bash ends after some seconds whatever is done; and its `read -t`, which would wait without a process, was seen
+# to leave SIGALRM blocked (5.2), and so to wait for ever.
 
 # apart COMMAND…: without the pipe that guardians hang on. Not by a redirection of the command: for that dash closes its
 # own for a moment, in which a guardian finds nothing at its address, and takes the harness for dead.
@@ -13,11 +14,6 @@ apart() {
         exec 9>&-
         exec "$@"
     )'
-}
-
-# Whether read(1) has a time limit in fractions of a second. Only bash is trusted with it.
-reads_in_time() {
-    case ${BASH_VERSION-} in [4-9].* | [1-9][0-9]*.*) ;; *) return 1 ;; esac
 }
 
 # clock: _now in hundredths of a second since the host came up.

@@ -61,16 +61,12 @@ watch_over() {
     _watch_began=$_start
 }
 
-# A wait is a child that writes a line, where read has no time limit. Only those who wait for long wait slowly.
+# A wait is a child that writes a line, since read has no time limit here. Only those who wait for long wait slowly.
 wait_a_tick() {
     [ -z "$_ticker" ] || return 0
     _wait=$_tick _step=1
     [ "$_idle" -lt 50 ] || _wait=$_slow _step=$_ratio
     _idle=$((_idle + 1))
-    if reads_in_time; then
-        _limit=$_wait
-        return 0
-    fi
     (
         exec 6>&-
         nap "$_wait" "$_span"
@@ -216,17 +212,6 @@ consider() {
     wait_a_tick
 }
 
-# The next word: of a helper, of the agent, or that the wait is over.
-listen() {
-    if [ -z "$_limit" ]; then
-        read -r _word _rest <&7
-    else
-        # shellcheck disable=SC3045 # Only where read has it.
-        read -r -t "$_limit" _word _rest <&7 || _word=tick
-        _limit=''
-    fi
-}
-
 heed() {
     case $_word in
     '['*) case $_rest in *Running* | *Stopped*) ;; *) _job="$_word $_rest" ;; esac ;;
@@ -301,7 +286,7 @@ bide() {
 
 guard() {
     _own='' _boot='' _proc='' _job='' _exit='' _left='' _asked='' _forced='' _orphan='' _orphaned='' _unsaid=''
-    _began=0 _idle=0 _start=0 _step=1 _limit=''
+    _began=0 _idle=0 _start=0 _step=1
     _keeper='' _watch='' _ticker='' _dozer='' _task='' _ticks=0
     printf '\036spawner %s\n' "$_id"
     printf '\036spawner %s\n' "$_id" >&2
@@ -318,11 +303,11 @@ guard() {
     trap '' PIPE
     exec 3<&- 4>&- 5>&-
     cd /
-    while listen; do
+    while read -r _word _rest; do
         _done=''
         command eval 'heed; consider; _done=1'
         [ -n "$_done" ] || bide
-    done
+    done <&7
 }
 
 guard "$@"
