@@ -115,15 +115,9 @@ fn swept_once(config: &RemoteConfig) -> Vec<CleanupOutcome> {
 
 /// The helpers of a harness of this test: its children by that name.
 fn helpers(harness: &Child) -> Vec<Pid> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        let parent = stat.rsplit(") ").next().unwrap().split(' ').nth(1);
-        if stat.contains("(spawner-keep)") && parent == Some(&harness.id().to_string()) {
-            found.extend(Pid::from_raw(entry.file_name().to_str().unwrap().parse().unwrap()));
-        }
-    }
-    found
+    let children = common::children(harness.id()).into_iter();
+    let helpers = children.filter(|child| child.name == "spawner-keep");
+    helpers.filter_map(|child| Pid::from_raw(child.pid.cast_signed())).collect()
 }
 
 #[test]

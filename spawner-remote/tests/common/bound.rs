@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::Way;
 
@@ -48,6 +48,21 @@ impl Bound {
         std::fs::read_to_string(self.group.join("pids.current")).unwrap().trim().parse().unwrap()
     }
 
+    fn members(&self) -> Vec<Pid> {
+        let text = std::fs::read_to_string(self.group.join("cgroup.procs")).unwrap_or_default();
+        text.lines().filter_map(|pid| pid.parse().ok()).filter_map(Pid::from_raw).collect()
+    }
+
+    fn kill(&self, pid: Pid) {
+        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+        // Another's pid by now, where it is no member any more.
+        if self.members().contains(&pid)
+            && let Err(error) = pidfd_send_signal(handle, Signal::KILL)
+        {
+            println!("{pid:?}: {error}");
+        }
+    }
+
     /// Through sh on this machine, below the bound while that applies.
     pub fn way(&self) -> Way {
         let (members, applies) = (self.group.join("cgroup.procs"), Arc::clone(&self.applies));
@@ -62,20 +77,15 @@ impl Bound {
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        let left = || std::fs::read_to_string(self.group.join("cgroup.procs")).unwrap_or_default();
         if std::thread::panicking() {
             // Whatever the test got wrong; nothing can be made in there meanwhile.
             self.set(0);
-            for pid in left().lines().filter_map(|pid| pid.parse().ok()).filter_map(Pid::from_raw) {
-                if let Err(error) = kill_process(pid, Signal::KILL) {
-                    println!("{pid:?}: {error}");
-                }
-            }
+            self.members().into_iter().for_each(|pid| self.kill(pid));
         }
         let deadline = std::time::Instant::now() + super::PATIENCE;
         while let Err(error) = std::fs::remove_dir(&self.group) {
             if std::time::Instant::now() > deadline {
-                eprintln!("{}: {error}: {}", self.group.display(), left());
+                eprintln!("{}: {error}: {:?}", self.group.display(), self.members());
                 assert!(std::thread::panicking(), "something is left in it");
                 return;
             }

@@ -62,6 +62,30 @@ pub fn runs(pid: u32) -> bool {
     ProcessIdentity::of(pid).is_some()
 }
 
+/// A child of a process, dead or alive.
+pub struct Kid {
+    pub pid: u32,
+    pub name: String,
+    pub state: char,
+}
+
+/// The children of a process, by the numbers in /proc.
+pub fn children(parent: u32) -> Vec<Kid> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        // The name may hold a blank, and a parenthesis.
+        let Some((before, after)) = stat.rsplit_once(") ") else { continue };
+        let (pid, name) = before.split_once(" (").unwrap();
+        let mut fields = after.split(' ');
+        let state = fields.next().unwrap().parse().unwrap();
+        if fields.next() == Some(&parent.to_string()) {
+            found.push(Kid { pid: pid.parse().unwrap(), name: name.to_owned(), state });
+        }
+    }
+    found
+}
+
 /// Polls until `done`, and fails with `what` where that takes too long.
 pub fn until(what: &str, patience: Duration, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + patience;
