@@ -26,3 +26,22 @@ fn what_it_cannot_become_is_told() {
         assert!(ran.stderr.starts_with("spawner: "), "{ran:?}");
     }
 }
+
+#[test]
+fn it_waits_for_as_long_as_it_is_told() {
+    let began = std::time::Instant::now();
+    let ran = spawner_told("0.2\n0\n0.1\n");
+    assert_eq!((ran.status, ran.stdout.as_str()), (0, "tick\ntick\ntick\n"), "{ran:?}");
+    assert!(began.elapsed() >= std::time::Duration::from_millis(300));
+    let ran = spawner_told("soon\n");
+    assert_eq!((ran.status, ran.stdout.as_str()), (125, ""), "{ran:?}");
+    assert!(ran.stderr.contains("`soon`"), "{ran:?}");
+}
+
+fn spawner_told(times: &str) -> common::Ran {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), times).unwrap();
+    let mut command = common::command();
+    command.arg("as-timer").stdin(std::fs::File::open(file.path()).unwrap());
+    common::finish(&mut command)
+}

@@ -117,7 +117,7 @@ impl GuardianCommand<'_> {
     /// What makes the shell a subreaper, the shell, and its text.
     fn wrap(&self, text: &str, more: usize) -> String {
         let shell = format!("{} -c '{BOOT}' sh", self.shell.join(" "));
-        let inner = match self.facts.reaper.as_ref().filter(|_| self.mechanisms.reaper) {
+        let inner = match self.reaper() {
             Some(Reaper::Perl { path, call }) => {
                 format!("{path} -e '{PERL}' {call} {shell} {text}")
             }
@@ -133,15 +133,19 @@ impl GuardianCommand<'_> {
         format!("exec {} -c '{behind}' sh {} {more} {inner}", self.shell.join(" "), self.id)
     }
 
+    fn reaper(&self) -> Option<&Reaper> {
+        self.facts.reaper.as_ref().filter(|_| self.mechanisms.reaper)
+    }
+
     fn settings(&self) -> Vec<u8> {
         let facts = self.facts;
         let (tick, slow, ratio) = if facts.fractions { (0.02, "0.2", 10) } else { (1.0, "1", 1) };
         let ticks = |time: Duration| (time.as_secs_f64() / tick).ceil();
         let group = facts.group.as_ref().filter(|_| self.mechanisms.group);
         let group = group.map(|base| format!("{base}/spawner-{}", self.id)).unwrap_or_default();
-        let reaper = if self.mechanisms.reaper && facts.reaper.is_some() { "1" } else { "" };
+        let (reaper, with) = self.reaper().map_or(("", ""), Reaper::words);
         format!(
-            "_id={} _reply={} _life={} _folder={} _keep={} _group={group} _reaper={reaper}\n\
+            "_id={} _reply={} _life={} _folder={} _keep={} _group={group} _reaper={reaper} _with={with}\n\
              _tick={tick} _span={} _slow={slow} _ratio={ratio} _grace={} _deadline={} _alone={}\n",
             self.id,
             self.agent.reply,

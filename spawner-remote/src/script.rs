@@ -5,14 +5,16 @@ use std::sync::LazyLock;
 const COMMON: &str = include_str!("far/common.sh");
 
 /// What serves one connection.
-pub(crate) static AGENT: LazyLock<String> =
-    LazyLock::new(|| strip(COMMON) + &strip(include_str!("far/agent.sh")));
+pub(crate) static AGENT: LazyLock<String> = LazyLock::new(|| {
+    [COMMON, include_str!("far/probe.sh"), include_str!("far/agent.sh")].map(strip).concat()
+});
 
 /// What holds one task.
 pub(crate) static GUARDIAN: LazyLock<String> = LazyLock::new(|| {
-    [COMMON, include_str!("far/members.sh"), include_str!("far/start.sh"), include_str!("far/guardian.sh")]
-        .map(strip)
-        .concat()
+    let helpers = include_str!("far/helpers.sh");
+    let members = include_str!("far/members.sh");
+    let start = include_str!("far/start.sh");
+    [COMMON, helpers, members, start, include_str!("far/guardian.sh")].map(strip).concat()
 });
 
 /// Without indentation, comments and empty lines: it goes over the wire for each task.

@@ -144,14 +144,18 @@ fn a_spawner_that_is_installed_there_is_used_if_it_does_what_it_should() {
     // What the real one does, which its own tests are about.
     const ADOPTS: &str = "case $1 in --version) echo spawner 0.1.0 ;;\nas-subreaper) shift; exec python3 -ISc \
         'import ctypes,os,signal,sys;signal.signal(13,0);ctypes.CDLL(None).prctl(36,1,0,0,0);os.execvp(sys.argv[1],sys.argv[1:])' \"$@\" ;; esac";
-    for (script, used) in [
-        (ADOPTS, true),
-        (&*ADOPTS.replace("36,1", "36,0"), false),
-        (&*ADOPTS.replace("echo spawner", "echo another"), false),
-        ("exit 125", false),
+    let times = ADOPTS.replace("esac", "as-timer) while read -r t; do sleep $t; echo tick; done ;; esac");
+    for (script, shell, used) in [
+        (ADOPTS, SHELLS[0], true),
+        (&*ADOPTS.replace("36,1", "36,0"), SHELLS[0], false),
+        (&*ADOPTS.replace("echo spawner", "echo another"), SHELLS[0], false),
+        ("exit 125", SHELLS[0], false),
+        // In whose place it has to wait as well.
+        (&*times, SHELLS[1], true),
+        (ADOPTS, SHELLS[1], false),
     ] {
         let (folder, way) = with_spawner(&format!("#!/bin/sh\n{script}\n"));
-        let mut far = Far::open(way, SHELLS[0]);
+        let mut far = Far::open(way, shell);
         let found = far.facts.reaper.clone();
         let path = folder.path().join("spawner").display().to_string();
         assert_eq!(found == Some(Reaper::Spawner { path }), used, "{found:?}");

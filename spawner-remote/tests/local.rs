@@ -194,9 +194,10 @@ fn the_end_of_the_lease_ends_the_task() {
 #[test]
 fn the_scripts_are_clean() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/far");
-    let files: Vec<_> = ["common.sh", "members.sh", "start.sh", "guardian.sh", "agent.sh"]
-        .map(|name| format!("{folder}/{name}"))
-        .into();
+    let files: Vec<_> =
+        ["common.sh", "helpers.sh", "members.sh", "start.sh", "guardian.sh", "probe.sh", "agent.sh"]
+            .map(|name| format!("{folder}/{name}"))
+            .into();
     let checked = std::process::Command::new("shellcheck").args(&files).output();
     let checked = checked.expect("shellcheck: apt-get install shellcheck");
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));

@@ -1,18 +1,47 @@
-//! `spawner as-subreaper PROGRAM ARGUMENTS`: for another machine's remote backend, which finds this program here. It
-//! becomes the program, as a process to which every orphan below falls, as perl or python3 would have it.
+//! What another machine's remote backend finds this program here for, where it would else use perl or python3:
+//!
+//! * `spawner as-subreaper PROGRAM ARGUMENTS` becomes the program, as a process to which every orphan below falls;
+//! * `spawner as-timer` reads times in seconds, and writes `tick` when each has passed.
+
+use std::io::Write as _;
+use std::time::Duration;
 
 use super::failure::Failure;
 
-/// The word.
-pub(crate) const FAR: &str = "as-subreaper";
+const SUBREAPER: &str = "as-subreaper";
+const TIMER: &str = "as-timer";
 
-/// Becomes the program; comes back only where that fails.
-pub(crate) fn serve_the_far_end() -> i32 {
-    let failure = become_it();
+/// What is asked for by the first word, where that is one of those above.
+pub(crate) fn serve_the_far_end(word: &str) -> Option<i32> {
+    let failure = match word {
+        SUBREAPER => become_it(),
+        TIMER => match tick() {
+            Ok(()) => return Some(0),
+            Err(failure) => failure,
+        },
+        _ => return None,
+    };
     failure.say();
-    failure.status
+    Some(failure.status)
 }
 
+/// One line for each, until there are no more.
+fn tick() -> Result<(), Failure> {
+    for line in std::io::stdin().lines() {
+        let line = line.map_err(|error| Failure::new(format!("cannot read a time: {error}")))?;
+        let seconds = line.parse().map(Duration::try_from_secs_f64);
+        let Ok(Ok(time)) = seconds else {
+            return Err(Failure::new(format!("`{TIMER}` reads times in seconds, and `{line}` is none")));
+        };
+        std::thread::sleep(time);
+        // It is written at once: the line ends.
+        let mut out = std::io::stdout();
+        writeln!(out, "tick").map_err(|error| Failure::new(format!("cannot write a tick: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Comes back only where that fails.
 #[cfg(target_os = "linux")]
 fn become_it() -> Failure {
     use std::os::unix::process::CommandExt as _;
@@ -21,7 +50,7 @@ fn become_it() -> Failure {
 
     let mut words = std::env::args_os().skip(2);
     let Some(program) = words.next() else {
-        return Failure::new(format!("`{FAR}` becomes a program, and none is named"));
+        return Failure::new(format!("`{SUBREAPER}` becomes a program, and none is named"));
     };
     if let Err(error) = set_child_subreaper(Some(getpid())) {
         return Failure::new(format!("cannot become a subreaper: {error}"));

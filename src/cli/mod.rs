@@ -27,7 +27,7 @@ mod values;
 use clap::Parser as _;
 
 use self::args::{Arguments, Command};
-pub(crate) use self::far::{FAR, serve_the_far_end};
+pub(crate) use self::far::serve_the_far_end;
 
 /// Runs the program; says with which status it ends.
 pub(crate) fn main() -> i32 {

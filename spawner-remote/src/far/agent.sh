@@ -17,22 +17,6 @@ say() {
     printf '%s\n' "$*" >&8
 }
 
-# Where files may be made, and last beyond this connection.
-choose_folder() {
-    for _dir in "${HOME-}/.local/state" "${HOME-}" /var/tmp /tmp /dev/shm "${XDG_RUNTIME_DIR-}"; do
-        case $_dir in '' | [!/]* | *[!A-Za-z0-9/._-]*) continue ;; esac
-        if [ ! -d "$_dir" ] || [ ! -w "$_dir" ]; then continue; fi
-        _try=$_dir/spawner-$_uid
-        [ -d "$_try" ] || apart mkdir -m 700 "$_try" 2>/dev/null
-        # Another's folder of that name, or a link to one, is not ours to use.
-        if [ -d "$_try" ] && [ ! -L "$_try" ] && [ -O "$_try" ] && [ -w "$_try" ]; then
-            _folder=$_try
-            return 0
-        fi
-    done
-    return 1
-}
-
 # The pipes: for what is said, for the guardians to hang on, for the lease.
 open_pipes() {
     own_pipe "$_nonce.say" || return 1
@@ -49,116 +33,49 @@ open_pipes() {
 
 # Waits for one beat, and counts it where there was no word meanwhile.
 beat() {
-    _nap=''
-    command eval 'sleep "$_beat" & _nap=$!'
-    if [ -n "$_nap" ]; then wait "$_nap"; else idle "$_span"; fi
-    _missed=$((_missed + 1))
-    echo beat >&7
-    while read -r _line && [ "$_line" != beat ]; do _missed=0; done <&7
+    _missed=$((_missed + 1)) _nap=''
+    if [ -n "$_timer" ]; then
+        echo "$_beat" >&"$_asks"
+    else
+        command eval 'sleep "$_beat" & _nap=$!'
+        if [ -n "$_nap" ]; then wait "$_nap"; else idle "$_span"; fi
+        echo tick >&7
+    fi
+    while read -r _line && [ "$_line" != tick ]; do _missed=0; done <&7
 }
 
-# Counts the beats without a word from the harness. When there were too many, the agent dies, and every guardian
-# notices. It may be stopped, so it is not asked.
+agent_lives() {
+    look_at self && [ "$_parent" = $$ ]
+}
+
+# Ends the agent, which may be stopped, and so is not asked; every guardian notices.
+end_agent() {
+    if [ -z "$_proc" ] || agent_lives; then kill -s KILL $$; fi
+}
+
+# Counts the beats without a word from the harness. When there were too many, the agent dies. Where bash can make no process to
+# wait with, and has no timer, it ends: a lease that nobody holds is over.
 hold_lease() {
-    exec 8>&- 9>&- </dev/null
-    trap '[ -z "$_nap" ] || kill "$_nap"; exit' TERM
+    exec 9>&- </dev/null
+    hire
+    trap 'trap - EXIT; kill $_nap $_timer; exit' TERM
+    [ -z "${BASH_VERSION-}" ] || trap end_agent EXIT
     case $_beat in *.*) apart sleep 0.001 || _beat=1 _beats=$_lease _span=100 ;; esac
+    # There may be tasks from now on, and no room for another process.
+    say ready
+    exec 8>&-
     _missed=0
     while [ "$_missed" -lt "$_beats" ]; do
         beat
-        [ -z "$_proc" ] || { look_at self && [ "$_parent" = $$ ]; } || exit
+        [ -z "$_proc" ] || agent_lives || exit
     done
-    kill -s KILL $$
+    trap - EXIT
+    end_agent
     remove_pipes
 }
 
 remove_pipes() {
     case $_reply in /proc/*) ;; *) apart rm -f "$_folder/$_nonce".* ;; esac
-}
-
-# has PROGRAM: where it is. Not by `command`, which names what the shell has built in.
-has() {
-    _ifs=$IFS
-    IFS=:
-    for _dir in $PATH; do
-        _found=$_dir/$1
-        case $_dir in [!/]* | *[!A-Za-z0-9/._-]*) continue ;; esac
-        [ -f "$_found" ] && [ -x "$_found" ] && break
-        _found=''
-    done
-    IFS=$_ifs
-    [ -n "$_found" ]
-}
-
-# Whether a process that was made a subreaper by the words before does inherit what its children leave.
-inherits() {
-    # shellcheck disable=SC2016,SC2086
-    apart "$@" $_shell -c '(sleep 1 &); read -r a </proc/$$/task/$$/children; test -n "$a" && kill $a' 2>/dev/null
-}
-
-probe_reaper() {
-    [ -r /proc/$$/task/$$/children ] || return 1
-    case $(uname -m 9>&-) in
-    x86_64) _call=157 ;;
-    aarch64 | riscv64 | loongarch64) _call=167 ;;
-    ppc64*) _call=171 ;;
-    i?86 | arm* | s390*) _call=172 ;;
-    *) _call='' ;;
-    esac
-    # A program of that name may be another one; what it says and does is what counts.
-    if has spawner && case $("$_found" --version 9>&-) in 'spawner '[0-9]*) ;; *) false ;; esac &&
-        inherits "$_found" as-subreaper; then
-        say "fact reaper spawner $_found"
-    elif [ -n "$_call" ] && has perl && inherits "$_found" -e "$_perl" "$_call"; then
-        say "fact reaper perl $_call $_found"
-    elif has python3 && inherits "$_found" -ISc "$_python"; then
-        say "fact reaper python $_found"
-    fi
-}
-
-# A control group (v2) below the own one, that processes can be put into, and ended by one write.
-probe_group() {
-    _mount=''
-    while read -r _ _ _ _at _on _rest; do
-        case "$_rest" in *' - cgroup2 '*) _mount=$_on && [ "$_at" = / ] && break ;; esac
-    done </proc/self/mountinfo
-    case $_mount in '' | *\\*) return 1 ;; esac
-    while IFS= read -r _line; do
-        case $_line in 0::*) _own_group=${_line#0::} ;; esac
-    done </proc/self/cgroup
-    _base=$_mount${_own_group%/}
-    _try=$_base/spawner-probe-$$
-    apart mkdir "$_try" 2>/dev/null || return 1
-    _fine=''
-    if [ -w "$_try/cgroup.kill" ] && (echo 0 >"$_try/cgroup.procs") 2>/dev/null; then _fine=1; fi
-    _round=0
-    until remove_group "$_try" || [ "$_round" -gt 20 ]; do
-        _round=$((_round + 1))
-        apart sleep 1
-    done
-    [ -z "$_fine" ] || say "fact group $_base"
-}
-
-probe() {
-    say "fact boot $_boot"
-    say "fact account $_uid"
-    say "fact system $(uname -sm 9>&-)"
-    say "fact processors $({ nproc || getconf _NPROCESSORS_ONLN; } 9>&-)"
-    [ -z "$_proc" ] || say "fact proc"
-    has setsid && say "fact setsid $_found"
-    if has env; then
-        say "fact env $_found"
-        apart "$_found" --default-signal=INT "$_found" && say "fact signals"
-    fi
-    if apart sleep 0.001; then
-        _tick=0.02
-        say "fact fractions"
-    fi
-    [ -z "$_folder" ] || say "fact folder $_folder"
-    [ -n "$_proc" ] || return 0
-    while read -r _key _value; do [ "$_key" != btime ] || say "fact up $_value"; done </proc/stat
-    probe_group
-    probe_reaper
 }
 
 # to PID START PIPE WORD…: hands words to the guardian with that identity.
@@ -279,7 +196,7 @@ obey() {
 }
 
 act() {
-    _proc='' _boot='' _start=0 _tick=1 _own_group=''
+    _proc='' _boot='' _start=0 _tick=1 _own_group='' _reaper='' _with='' _nap=''
     printf '\036spawner %s\n' "$_nonce"
     exec 2>/dev/null
     trap '' PIPE
@@ -295,7 +212,6 @@ act() {
     # Not before: nobody hears a renewal while this looks around.
     hold_lease &
     _holder=$!
-    say ready
     serve
     kill -s TERM "$_holder"
     remove_pipes

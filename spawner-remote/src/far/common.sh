@@ -4,8 +4,8 @@
 
 # Where no process can be made, since a task has filled the limit of its account, dash and ash give up what they are at:
 # the shell itself, or what was called by `command eval` (POSIX: by `command`, an error of a special builtin does not end
-# the shell). bash ends after some seconds whatever is done; and its `read -t`, which would wait without a process, was seen
-# to leave SIGALRM blocked (5.2), and so to wait for ever.
+# the shell). bash ends after some seconds whatever is done, so what it needs then is made before the task is; its `read -t`,
+# which would wait without a process, was seen to leave SIGALRM blocked (5.2), and so to wait for ever.
 
 # apart COMMAND…: without the pipe that guardians hang on. Not by a redirection of the command: for that dash closes its
 # own for a moment, in which a guardian finds nothing at its address, and takes the harness for dead.
@@ -36,6 +36,27 @@ idle() {
     clock || return 0
     _until=$((_now + $1))
     while clock && [ "$_now" -lt "$_until" ]; do :; done
+}
+
+# timer: becomes what reads times in seconds, and writes `tick` when each has passed. What made the subreaper can do that.
+timer() {
+    # shellcheck disable=SC2016 # They are perl's.
+    case $_reaper in
+    perl) exec "$_with" -lne 'BEGIN{$|=1}select undef,undef,undef,$_;print"tick"' ;;
+    python)
+        exec "$_with" -ISc 'import sys,time
+any(print("tick",flush=True) for line in sys.stdin if not time.sleep(float(line)))'
+        ;;
+    spawner) exec "$_with" as-timer ;;
+    esac
+}
+
+# hire: has a timer wait in place of bash, told by _asks, where something there can be one; its ticks are events. Not known to
+# other shells: a pipe of a coprocess is closed in all else that bash makes.
+hire() {
+    _timer=''
+    if [ -z "${BASH_VERSION-}" ] || [ -z "$_reaper" ]; then return 0; fi
+    eval 'coproc { exec >&7 3<&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; timer; }; _timer=$COPROC_PID _asks=${COPROC[1]}'
 }
 
 # look_at PID: what /proc says of it now; fails where it is not there. A name may hold any byte, so the last
@@ -148,11 +169,18 @@ populated() {
     return 0
 }
 
-# remove_group FOLDER: with what the task made below it.
+# remove_group FOLDER: with what the task made below it; again and again for two seconds, while who ended there has not left
+# it, or zombies leave no room for rmdir(1).
 remove_group() {
-    apart rmdir "$1" 2>/dev/null && return
-    apart rmdir "$1"/*/*/*/ "$1"/*/*/ "$1"/*/ "$1" 2>/dev/null
-    [ ! -d "$1" ]
+    _round=0
+    while [ -d "$1" ]; do
+        apart rmdir "$1" 2>/dev/null && return
+        apart rmdir "$1"/*/*/*/ "$1"/*/*/ "$1"/*/ "$1" 2>/dev/null
+        _round=$((_round + 1))
+        [ -d "$1" ] || return 0
+        [ "$_round" -lt 100 ] || return 1
+        idle 2
+    done
 }
 
 # remains ID LEADER START: what can be found of a task that has no guardian: by mark, by the session that its

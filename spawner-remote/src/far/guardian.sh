@@ -5,7 +5,7 @@
 #   _life     a pipe that only the agent holds open for writing: its end of file is the harness's death
 #   _folder   where files may be made; empty where nowhere
 #   _group    the folder of the task's own control group, made here; empty where there is none
-#   _reaper   1 where this process is a subreaper
+#   _reaper   what made this process a subreaper, and _with where that is; empty where it is none
 #   _tick     how long one wait is, for sleep(1), and _span in hundredths of a second; _slow how long one is where nobody
 #             is in a hurry, in _ratio ticks
 #   _grace    how many ticks what was asked to end may take, where the harness is dead; _deadline how many at least what was
@@ -21,84 +21,6 @@
 
 tell() {
     printf '%s %s\n' "$_id" "$*" >&6
-}
-
-# Waits until the agent is dead. Where its pipes are FIFOs, opening one that had no other writer would wait for ever, so it
-# is opened for writing too, a moment later; and nobody else removes them.
-await_death() {
-    case $_life in
-    /proc/*) { read -r _line; } 2>/dev/null <"$_life" ;;
-    *)
-        {
-            sleep "$_slow"
-            [ ! -p "$_life" ] || : 6<>"$_life"
-        } 2>/dev/null &
-        { read -r _line; } 2>/dev/null <"$_life"
-        rm -f "${_life%.life}".*
-        ;;
-    esac
-}
-
-# Waits for the harness's death, and tells the guardian, who ends this when all is done. Where the guardian is killed,
-# before that or meanwhile, it does what can be done without it.
-lifeline() {
-    exec 6>&-
-    await_death
-    echo orphaned >&7
-    [ -n "$_proc" ] || exit
-    while look_at self && [ "$_parent" = $$ ]; do nap "$_slow" "$_span"; done
-    [ -z "$_group" ] || echo 1 >"$_group/cgroup.kill"
-    end_remains "$_id" "$_task" "$_began"
-    [ -z "$_group" ] || remove_group "$_group"
-}
-
-watch_over() {
-    _watch=''
-    [ -z "$_keep" ] || return 0
-    lifeline &
-    _watch=$!
-    began "$_watch"
-    _watch_began=$_start
-}
-
-# A wait is a child that writes a line, since read has no time limit here. Only those who wait for long wait slowly.
-wait_a_tick() {
-    [ -z "$_ticker" ] || return 0
-    _wait=$_tick _step=1
-    [ "$_idle" -lt 50 ] || _wait=$_slow _step=$_ratio
-    _idle=$((_idle + 1))
-    (
-        exec 6>&-
-        nap "$_wait" "$_span"
-        echo tick >&7
-    ) &
-    _ticker=$!
-    began "$_ticker"
-    _ticker_began=$_start
-}
-
-# Nobody asks a detached task for long, and what has ended below it is to be taken all the same, lest it fill the host. bash
-# takes it at any time.
-doze() {
-    if [ -n "$_dozer" ] || [ -n "${BASH_VERSION-}" ]; then return 0; fi
-    (
-        exec 6>&-
-        nap 5 500
-        echo dozed >&7
-    ) &
-    _dozer=$!
-    began "$_dozer"
-    _dozer_began=$_start
-}
-
-# Ends who dozes, and its sleep(1).
-rouse() {
-    [ -n "$_dozer" ] || return 0
-    kids_of "$_dozer"
-    for _pid in $_kids; do
-        look_at "$_pid" && [ "$_parent" = "$_dozer" ] && strike KILL "$_pid" "$_start"
-    done
-    kill -s KILL "$_dozer"
 }
 
 # How the task ended, from its status and the last line of `jobs`.
@@ -141,6 +63,7 @@ report() {
 
 remove_pipe() {
     case $_pipe in /proc/*) ;; *) rm -f "$_pipe" ;; esac
+    [ -z "$_dead" ] || remove_life "$_dead"
 }
 
 # Everything is gone: says so, gives back what was made, and leaves.
@@ -154,9 +77,8 @@ leave() {
     tell "gone by$_by$_kept"
     remove_pipe
     # Own children that nobody has reaped yet: their numbers are theirs.
-    [ -z "$_watch" ] || kill -s KILL "$_watch"
-    [ -z "$_ticker" ] || wait "$_ticker"
-    rouse
+    dismiss
+    finish_tick
     exit 0
 }
 
@@ -185,7 +107,7 @@ had_grace() {
 consider() {
     _lonely=''
     if [ -z "$_watch$_keep" ] && [ -n "$_task" ]; then
-        command eval watch_over
+        can_look || command eval watch_over
         [ -n "$_watch" ] || _lonely=1
     fi
     if [ -z "$_exit$_forced$_asked$_lonely" ]; then
@@ -201,14 +123,15 @@ consider() {
             members
             note "survived $_all"
             remove_pipe
-            [ -z "$_watch" ] || kill -s KILL "$_watch"
-            rouse
+            dismiss
             exit 1
         fi
     elif [ -n "$_exit" ] && [ -z "$_left" ]; then
         _left=1
         tell left
     fi
+    # Nobody could be made to watch over this; but a FIFO stays.
+    if [ -n "$_lonely" ] && [ -z "$_orphan" ] && [ ! -p "$_life" ]; then echo "orphaned $_life" >&7; fi
     wait_a_tick
 }
 
@@ -226,7 +149,7 @@ heed() {
         say_exit "$_rest"
         ;;
     tick)
-        [ -z "$_ticker" ] || wait "$_ticker"
+        finish_tick
         _ticker='' _ticks=$((_ticks + _step))
         ;;
     dozed)
@@ -235,7 +158,9 @@ heed() {
         reap
         ;;
     orphaned)
-        _orphan=1 _asked=1 _ticks=0 _idle=0
+        # Another agent may hold it by now.
+        [ "$_rest" = "$_life" ] || return 0
+        _dead=$_life _orphan=1 _asked=1 _ticks=0 _idle=0
         if clock; then _orphaned=$_now; fi
         if [ "$_grace" -gt 0 ]; then signal_all TERM; else _forced=1; fi
         ;;
@@ -265,7 +190,7 @@ heed() {
         _reply=${_rest% *} _life=${_rest#* }
         [ -p "$_reply" ] && exec 6<>"$_reply"
         if [ -n "$_watch" ]; then kill -s KILL "$_watch" && wait "$_watch"; fi
-        watch_over
+        _watch=''
         tell "adopted $_task $_began"
         [ -z "$_exit" ] || tell "exit $_exit"
         ;;
@@ -276,18 +201,16 @@ heed() {
     esac
 }
 
-# No process could be made: goes on all the same, as after a wait. Where nobody could be made to watch over this, it looks
-# for itself whether the agent is there; but a FIFO stays.
+# No process could be made: goes on all the same, as after a wait.
 bide() {
     idle "$_span"
-    if [ -z "$_watch$_keep$_orphan" ] && [ ! -p "$_life" ]; then echo orphaned >&7; fi
     echo tick >&7
 }
 
 guard() {
-    _own='' _boot='' _proc='' _job='' _exit='' _left='' _asked='' _forced='' _orphan='' _orphaned='' _unsaid=''
+    _own='' _boot='' _proc='' _job='' _exit='' _left='' _asked='' _forced='' _orphan='' _dead='' _orphaned='' _unsaid=''
     _began=0 _idle=0 _start=0 _step=1
-    _keeper='' _watch='' _ticker='' _dozer='' _task='' _ticks=0
+    _keeper='' _watch='' _ticker='' _dozer='' _timer='' _task='' _ticks=0
     printf '\036spawner %s\n' "$_id"
     printf '\036spawner %s\n' "$_id" >&2
     # Not for writing alone: where it is a FIFO and the agent is dead, that would wait for ever.

@@ -7,27 +7,6 @@ reap() {
     jobs >/dev/null
 }
 
-# has_number PID: whether a helper had that number. Who is reaped before its last word is read may have lost it to a member
-# by now.
-has_number() {
-    case $1 in
-    "$_keeper") _since=$_keeper_began ;;
-    "$_watch") _since=$_watch_began ;;
-    "$_ticker") _since=$_ticker_began ;;
-    "$_dozer") _since=$_dozer_began ;;
-    *) return 1 ;;
-    esac
-}
-
-is_helper() {
-    has_number "$1" && look_at "$1" && [ "$_start" = "$_since" ]
-}
-
-# began PID: when the helper did that was just started here.
-began() {
-    if [ -n "$_proc" ]; then look_at "$1"; fi
-}
-
 # The members, as words pid:start; those of the mechanisms at hand. Helpers have no members below them but the
 # task's parent, whose only child is the task.
 members() {

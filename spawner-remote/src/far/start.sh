@@ -2,14 +2,8 @@
 # What a guardian does before there is a task, and how it starts that. The variables are the guardian's.
 
 refuse() {
-    if [ -n "$_group" ] && [ -d "$_group" ]; then
-        _round=0
-        until remove_group "$_group" || [ "$_round" -gt 50 ]; do
-            _round=$((_round + 1))
-            idle "$_span"
-        done
-    fi
-    [ -z "$_watch" ] || kill -s KILL "$_watch"
+    [ -z "$_group" ] || remove_group "$_group"
+    dismiss
     [ -z "$_keep" ] || apart rm -f "$_folder/$_id.out" "$_folder/$_id.err"
     note 'gone by never'
     remove_pipe
@@ -98,6 +92,7 @@ doubt_harness() {
     [ -z "$_proc" ] || { look_at self && [ "$_parent" = $$ ]; } || exit
     kill -s KILL $$
     remove_pipe
+    remove_life "$_life"
     [ -n "$_proc" ] || exit
     while look_at self && [ "$_parent" = $$ ]; do nap "$_tick" "$_span"; done
     note 'gone by never'
@@ -106,6 +101,9 @@ doubt_harness() {
 # All that comes before the task, and its start.
 prepare() {
     own_pipe "$_id" || refuse pipe
+    hire
+    [ -z "$_timer" ] || began "$_timer"
+    _timer_began=$_start
     # The words come once the harness has seen the line above. Half of them is another command, and not ours.
     _whole=''
     if [ -z "$_keep" ]; then
@@ -131,6 +129,7 @@ _whole=1') eval "$_words" ;; esac
         { true >>"$_folder/$_id.out" && true >>"$_folder/$_id.err"; } || refuse folder
         exec 3</dev/null 4>>"$_folder/$_id.out" 5>>"$_folder/$_id.err"
     fi
+    [ -z "${BASH_VERSION-}" ] || watch_over
     parent "$@" &
     _keeper=$!
     began "$_keeper"

@@ -29,6 +29,15 @@ impl Facts {
 }
 
 impl Reaper {
+    /// Its name in the words of the far end, and where it is there.
+    pub(crate) fn words(&self) -> (&'static str, &str) {
+        match self {
+            Self::Perl { path, .. } => ("perl", path),
+            Self::Python { path } => ("python", path),
+            Self::Spawner { path } => ("spawner", path),
+        }
+    }
+
     fn parse(text: &str) -> Option<Self> {
         match text.split_once(' ')? {
             ("perl", rest) => {

@@ -48,6 +48,11 @@ impl Bound {
         std::fs::read_to_string(self.group.join("pids.current")).unwrap().trim().parse().unwrap()
     }
 
+    /// How many of them are no zombies.
+    pub fn alive(&self) -> u32 {
+        self.members().len().try_into().unwrap()
+    }
+
     fn members(&self) -> Vec<Pid> {
         let text = std::fs::read_to_string(self.group.join("cgroup.procs")).unwrap_or_default();
         text.lines().filter_map(|pid| pid.parse().ok()).filter_map(Pid::from_raw).collect()
