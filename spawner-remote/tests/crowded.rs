@@ -67,12 +67,15 @@ fn who_fills_the_limit_of_processes_is_ended() {
             }
         }
         assert!(!witness.all_gone(), "{shell:?}");
+        far.tell("renew 0");
         assert!(!far.members(&task, "look").is_empty());
+        far.tell("renew 0");
         far.to(&task, "force");
         assert_eq!(far.gone(task.id), [Proof::Children]);
         assert!(witness.all_gone());
         assert_eq!(far.exit(task.id), Exit::Signalled { signal: 9, core: false });
         // And the agent has borne it, too.
+        far.tell("renew 0");
         let (exit, ..) = far.run(&Order::sh("exit 3"), b"");
         assert_eq!(exit, Exit::Exited { code: 3 });
     }

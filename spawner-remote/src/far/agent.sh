@@ -89,6 +89,12 @@ to() {
     fi
 }
 
+# halt PID START GROUP: what is in the control group of a task stands still, whose guardian was told to end it by force: so
+# that it need not look at what grows, on processors that are all taken. A frozen one can be killed.
+halt() {
+    if runs "$1" "$2" && [ -d "$3" ]; then echo 1 >"$3/cgroup.freeze"; fi
+}
+
 # look ID BOOT LEADER START GUARDIAN START GROUP: what there is of a task, whoever started it.
 look() {
     if [ -z "$_proc" ]; then
@@ -183,6 +189,7 @@ obey() {
         say "renewed $_rest"
         ;;
     to) to $_rest ;;
+    halt) halt $_rest ;;
     look) look $_rest ;;
     end) end $_rest ;;
     kept) kept $_rest ;;
@@ -196,7 +203,7 @@ obey() {
 }
 
 act() {
-    _proc='' _boot='' _start=0 _tick=1 _own_group='' _reaper='' _with='' _nap=''
+    _proc='' _boot='' _start=0 _tick=1 _own_group='' _reaper='' _with='' _nap='' _visit=''
     printf '\036spawner %s\n' "$_nonce"
     exec 2>/dev/null
     trap '' PIPE

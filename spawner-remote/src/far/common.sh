@@ -24,13 +24,6 @@ clock() {
     case $_now in '' | 0* | *[!0-9]*) return 1 ;; esac
 }
 
-# nap TIME HUNDREDTHS: waits, both being the same time; by the clock where no process can be made to wait with.
-nap() {
-    _napped=''
-    command eval 'sleep "$1"; _napped=1'
-    [ -n "$_napped" ] || idle "$2"
-}
-
 # idle HUNDREDTHS: waits without a process.
 idle() {
     clock || return 0
@@ -88,7 +81,7 @@ runs() {
 # strike SIGNAL PID START: signals it if it is still the one. Between the look and the signal lies one system
 # call; a shell has nothing better.
 strike() {
-    runs "$2" "$3" && kill -s "$1" "$2" 2>/dev/null
+    [ "$2" -gt 1 ] && runs "$2" "$3" && kill -s "$1" "$2" 2>/dev/null
 }
 
 # plain: makes the name of a process fit for one word of a line.
@@ -110,11 +103,12 @@ kids_of() {
     for _file in /proc/"$1"/task/[0-9]*/children; do
         _line=''
         { read -r _line; } 2>/dev/null <"$_file"
-        _kids="$_kids $_line"
+        case $_line in *[!0-9\ ]*) ;; *) _kids="$_kids $_line" ;; esac
     done
 }
 
-# tree_of PID…: these and all below them, each once.
+# tree_of PID…: these and all below them, each once, the nearest first; each is visited by _visit, if that is set, until that
+# fails.
 tree_of() {
     _tree='' _todo=$*
     while [ -n "$_todo" ]; do
@@ -123,6 +117,7 @@ tree_of() {
         _todo=''
         for _pid; do
             case "$_tree " in *" $_pid "*) continue ;; esac
+            [ -z "$_visit" ] || "$_visit" || return 0
             _tree="$_tree $_pid"
             kids_of "$_pid"
             # shellcheck disable=SC2086
@@ -151,22 +146,34 @@ in_session() {
     done
 }
 
+# slurp FILE: _text is all of it. Line by line, bash goes back in a file to what it has not used yet: where that changes
+# meanwhile, to the middle of a number; and where it is gone, what is left is taken for the beginning of whatever is read next
+# (5.2). So nothing of several lines that may change is read so; dash and ash go on byte by byte.
+slurp() {
+    _text=''
+    if [ -n "${BASH_VERSION-}" ]; then
+        # shellcheck disable=SC3045
+        read -r -d '' _text
+    else
+        while read -r _line; do _text="$_text $_line"; done
+    fi 2>/dev/null <"$1"
+}
+
 # grouped FOLDER: who is in that control group or below it.
 grouped() {
     _grouped=''
     for _file in "$1"/cgroup.procs "$1"/*/cgroup.procs "$1"/*/*/cgroup.procs "$1"/*/*/*/cgroup.procs; do
         [ -e "$_file" ] || continue
-        while read -r _line; do _grouped="$_grouped $_line"; done 2>/dev/null <"$_file"
+        slurp "$_file"
+        _grouped="$_grouped $_text"
     done
 }
 
 # populated FOLDER: whether anything is in that control group or below it, by the kernel's word.
 populated() {
     [ -d "$1" ] || return 1
-    while read -r _key _value; do
-        [ "$_key" = populated ] && [ "$_value" = 0 ] && return 1
-    done 2>/dev/null <"$1/cgroup.events"
-    return 0
+    slurp "$1/cgroup.events"
+    case $_text in *'populated 0'*) return 1 ;; esac
 }
 
 # remove_group FOLDER: with what the task made below it; again and again for two seconds, while who ended there has not left

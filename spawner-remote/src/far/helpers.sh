@@ -1,6 +1,13 @@
 # shellcheck shell=sh disable=SC2034,SC2154 # The parts are read together.
 # Who helps a guardian, and how they are known: who watches over it, and who waits for it. The variables are the guardian's.
 
+# nap TIME HUNDREDTHS: waits, both being the same time; by the clock where no process can be made to wait with.
+nap() {
+    _napped=''
+    command eval 'sleep "$1"; _napped=1'
+    [ -n "$_napped" ] || idle "$2"
+}
+
 # has_number PID: whether a helper had that number. Who is reaped before its last word is read may have lost it to a member
 # by now.
 has_number() {

@@ -7,9 +7,14 @@ reap() {
     jobs >/dev/null
 }
 
-# The members, as words pid:start; those of the mechanisms at hand. Helpers have no members below them but the
-# task's parent, whose only child is the task.
-members() {
+# Whether the time _limit has not come, if there is one.
+in_time() {
+    [ -z "$_limit" ] || ! clock || [ "$_now" -lt "$_limit" ]
+}
+
+# Those below whom all members are, by the mechanisms at hand. Helpers have no members below them but the task's parent, whose
+# only child is the task.
+roots() {
     _roots=''
     if [ -n "$_reaper" ]; then
         # Else there may be more of them than can be looked at while as many come.
@@ -35,11 +40,17 @@ members() {
         [ -z "$_alone" ] || in_session "$_task"
         _roots="$_roots $_marked $_members"
     fi
+}
+
+# The members, as words pid:start; where there is a _limit, as many as are found until then.
+members() {
+    roots
     _all=''
     if [ -n "$_proc" ]; then
         # shellcheck disable=SC2086
         tree_of $_roots
         for _pid in $_tree; do
+            in_time || break
             [ "$_pid" != $$ ] && runs "$_pid" && _all="$_all $_pid:$_start"
         done
     elif kill -0 "-$_task" 2>/dev/null; then
@@ -105,10 +116,27 @@ signal_all() {
             kill "-$1" "-$_task"
             [ "$1" = KILL ] || kill -CONT "-$_task"
         else
-            strike "$1" "${_one%:*}" "${_one#*:}"
-            [ "$1" = KILL ] || strike CONT "${_one%:*}" "${_one#*:}"
+            strike "$1" "${_one%:*}" "${_one#*:}" || continue
+            [ "$1" = TERM ] || continue
+            case $_state in [Tt]) strike CONT "${_one%:*}" "${_one#*:}" ;; esac
+            [ -z "$_orphan" ] || ! had_grace || break
         fi
     done 2>/dev/null
+}
+
+# Whoever is asked stands still meanwhile where that can be had: a shell may take longer to find all of them than they take to
+# become others, or have all processors but for moments.
+stand() {
+    [ -z "$_group" ] || echo "$1" >"$_group/cgroup.freeze"
+}
+
+# Asks everybody to end. An orphan is not looked for longer than its grace.
+ask_all() {
+    [ -z "$_orphan" ] || [ -z "$_orphaned" ] || _limit=$((_orphaned + _grace * _span / 2)) _visit=in_time
+    stand 1
+    signal_all TERM
+    stand 0
+    _limit='' _visit=''
 }
 
 # Ends whole process groups of orphans, in one step each: who follows another faster than a shell can look at them all is of
@@ -130,13 +158,45 @@ chase() {
     done
 }
 
+# Whether that is an own child. In status, the parent comes sooner than the end of stat; but bash reads that at once.
+is_child() {
+    if [ -n "${BASH_VERSION-}" ]; then
+        look_at "$1" && [ "$_parent" = $$ ]
+    else
+        _key='' _value=''
+        while read -r _key _value && [ "$_key" != PPid: ]; do :; done </proc/"$1"/status
+        [ "$_key $_value" = "PPid: $$" ]
+    fi
+}
+
+# Ends the main process, and own children, each as soon as it is seen: whose parent is ended is the next child. On processors
+# that the task has all taken, walking through it may take longer than ending it.
+fell() {
+    _round=0 _felled=1
+    while [ -n "$_felled" ] && [ "$_round" -lt 5 ]; do
+        _round=$((_round + 1)) _felled=''
+        if [ -n "$_keeper" ] && [ -n "$_task" ] && strike KILL "$_task" "$_began"; then _felled=1; fi
+        kids_of $$
+        for _pid in $_kids; do
+            if ! has_number "$_pid" && is_child "$_pid"; then kill -KILL "$_pid" && _felled=1; fi
+        done
+        reap
+    done
+}
+
 # Blows at everything; what is born meanwhile gets the next one. What takes longer gets more of them later.
 force() {
     _blow=0
     while [ "$_blow" -lt 10 ]; do
         _blow=$((_blow + 1))
         [ -z "$_group" ] || echo 1 >"$_group/cgroup.kill"
-        [ -z "$_reaper" ] || chase
+        if [ -n "$_reaper" ]; then
+            chase
+            fell
+            _blows=$((_blows + 1))
+            # What was below them is next, after a wait; but who goes deep has to be walked through.
+            [ -z "$_felled" ] || [ "$_blows" -gt 3 ] || return 0
+        fi
         signal_all KILL
         [ -n "$_all" ] || return 0
     done

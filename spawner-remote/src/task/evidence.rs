@@ -13,7 +13,7 @@ const TICKS: i64 = 100;
 impl Live {
     /// Everything is gone, by these words.
     pub(super) fn gone(&self, by: &[Proof], fate: Fate) -> Evidence {
-        self.see(&[], fate);
+        self.see(&[], 0, fate);
         let certain = by.iter().any(|proof| proof.is_certain());
         let strength = if certain { Strength::CannotMiss } else { Strength::MayMiss };
         self.evidence(strength, &[])

@@ -12,6 +12,7 @@ use spawner_core::{
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::roster::{Entry, note};
 use crate::hosts::Slot;
 use crate::lock::lock;
 use crate::said::Member;
@@ -34,14 +35,6 @@ pub(crate) struct Traces {
     pub(crate) guardian: (u32, u64),
     pub(crate) pipe: String,
     pub(crate) group: Option<String>,
-}
-
-/// One process that was seen.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) member: Member,
-    /// What became of it, once it was not seen any more.
-    pub(super) fate: Option<Fate>,
 }
 
 /// What the backend knows of one task.
@@ -257,6 +250,13 @@ impl Live {
         Some(format!("to {pid} {start} {pipe} {words}"))
     }
 
+    /// Words that have it ended by force: its guardian ends it, which the agent helps by having its control group stand still.
+    pub(crate) fn to_force(&self) -> Vec<String> {
+        let Some(Started { guardian: (pid, start), .. }) = self.started() else { return Vec::new() };
+        let halt = self.traces.group.as_ref().map(|group| format!("halt {pid} {start} {group}"));
+        self.to_guardian("force").into_iter().chain(halt).collect()
+    }
+
     /// Words by which the agent looks for it without its guardian.
     pub(crate) fn to_agent(&self, word: &str) -> String {
         let (leader, began) = self.leader().map_or((0, 0), |leader| (leader.pid, leader.start_time));
@@ -293,25 +293,10 @@ impl Live {
         }
     }
 
-    /// These run now; who ran before and does not came to this end.
-    pub(super) fn see(&self, alive: &[Member], fate: Fate) {
-        let mut roster = lock(&self.roster);
-        for entry in roster.iter_mut().filter(|entry| entry.fate.is_none()) {
-            match alive.iter().find(|member| is_same(member, &entry.member)) {
-                Some(member) => entry.member.clone_from(member),
-                None => entry.fate = Some(fate),
-            }
-        }
-        for member in alive {
-            if roster.len() < Evidence::LISTED && !roster.iter().any(|entry| is_same(member, &entry.member)) {
-                roster.push(Entry { member: member.clone(), fate: None });
-            }
-        }
+    /// These run now, of so many; who ran before and does not came to this end.
+    pub(super) fn see(&self, alive: &[Member], count: usize, fate: Fate) {
+        note(&mut lock(&self.roster), alive, count, fate);
     }
-}
-
-fn is_same(one: &Member, other: &Member) -> bool {
-    (one.pid, one.start) == (other.pid, other.start)
 }
 
 fn name_of(record: &TaskRecord) -> String {

@@ -21,6 +21,15 @@ const NEAR: Duration = Duration::from_millis(20);
 /// How long a guardian that ends its task by force may take to say that it is gone.
 const BRINK: Duration = Duration::from_millis(500);
 
+/// How a guardian is to look.
+#[derive(Clone, Copy)]
+pub(super) enum Look<'a> {
+    /// At all of them, however long that takes.
+    Whole,
+    /// At those that it finds soon, so that they can be named; and then this is to be done. It takes words in their order.
+    Brief { then: &'a [String] },
+}
+
 /// Who can be asked about a task.
 pub(super) enum Reached {
     /// Its guardian hears, over this connection.
@@ -119,18 +128,17 @@ impl Live {
         }
     }
 
-    /// Who runs, by the guardian's word; `None` where it says that nobody does any more, or is gone. What it is to do after
-    /// it has looked, `then`, is sent along: it takes words in their order.
+    /// Who runs, by the guardian's word; `None` where it says that nobody does any more, or is gone.
     pub(super) async fn count(
         &self,
         link: &Connection,
-        then: Option<&str>,
+        look: Look<'_>,
     ) -> Result<Option<(Vec<Member>, usize)>> {
-        if let Some(counted) = self.count_over(link, then).await? {
+        if let Some(counted) = self.count_over(link, look).await? {
             return Ok(counted);
         }
         match self.reach().await? {
-            Reached::Guardian(link) => self.count_over(&link, then).await?.ok_or_else(|| self.contended()),
+            Reached::Guardian(link) => self.count_over(&link, look).await?.ok_or_else(|| self.contended()),
             Reached::Agent(_) => Ok(None),
         }
     }
@@ -139,22 +147,24 @@ impl Live {
     async fn count_over(
         &self,
         link: &Connection,
-        then: Option<&str>,
+        look: Look<'_>,
     ) -> Result<Option<Option<(Vec<Member>, usize)>>> {
         let _turn = self.asking.lock().await;
         self.ear.send_modify(|heard| heard.members = None);
         let word = spawner_core::TaskId::random().to_string();
-        link.tell(self.to_guardian(&format!("look {word}")).ok_or_else(|| self.nobody())?)?;
-        if let Some(words) = then.and_then(|words| self.to_guardian(words)) {
-            link.tell(words)?;
-        }
+        let (how, then) = match look {
+            Look::Whole => ("", &[][..]),
+            Look::Brief { then } => (" brief", then),
+        };
+        link.tell(self.to_guardian(&format!("look {word}{how}")).ok_or_else(|| self.nobody())?)?;
+        then.iter().try_for_each(|words| link.tell(words.clone()))?;
         let its = |heard: &Heard| matches!(&heard.members, Some((of, ..)) if *of == word);
         let told = |heard: &Heard| its(heard) || heard.deaf || heard.gone.is_some();
         self.quick_answer(link, |heard| told(heard) || is_taken(heard, link)).await?;
         let heard = self.ear.borrow();
         // Who was there before that was done is named, though it may be gone by now.
         let counted =
-            heard.members.as_ref().filter(|_| its(&heard) && (then.is_some() || heard.gone.is_none()));
+            heard.members.as_ref().filter(|_| its(&heard) && (!then.is_empty() || heard.gone.is_none()));
         Ok(told(&heard).then(|| counted.map(|(_, members, count)| (members.clone(), *count))))
     }
 

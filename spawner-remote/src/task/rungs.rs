@@ -10,7 +10,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::live::Live;
-use super::reach::Reached;
+use super::reach::{Look, Reached};
 use crate::said::{Looked, Member, Proof};
 use crate::session::Connection;
 
@@ -82,7 +82,7 @@ impl RemoteRungs {
     }
 
     /// Waits until everything is gone, by its guardian's word; over another connection where one is lost.
-    async fn until_gone(&self, again: Option<&str>) -> Result<Option<Arc<Connection>>> {
+    async fn until_gone(&self, again: &[String]) -> Result<Option<Arc<Connection>>> {
         loop {
             if self.is_gone() {
                 return Ok(None);
@@ -91,9 +91,7 @@ impl RemoteRungs {
                 Reached::Agent(link) => return Ok(Some(link)),
                 Reached::Guardian(link) => link,
             };
-            if let Some(words) = again.and_then(|words| self.live.to_guardian(words)) {
-                link.tell(words)?;
-            }
+            again.iter().try_for_each(|words| link.tell(words.clone()))?;
             tokio::select! {
                 () = self.live.hears(|heard| heard.gone.is_some() || heard.deaf) => {}
                 _ = link.ended() => {}
@@ -103,15 +101,15 @@ impl RemoteRungs {
     }
 
     /// Who runs by its guardian's word, over another connection where one is silent; else who can be asked, if anybody
-    /// has to be. What the guardian is to do right after it has looked, `then`, goes with the question.
-    async fn counted(&self, then: Option<&str>) -> Result<Counted> {
+    /// has to be.
+    async fn counted(&self, look: Look<'_>) -> Result<Counted> {
         loop {
             let link = match self.live.reach().await? {
                 _ if self.is_gone() => return Ok(Counted::Gone),
                 Reached::Agent(link) => return Ok(Counted::Unguarded(link)),
                 Reached::Guardian(link) => link,
             };
-            match self.live.count(&link, then).await {
+            match self.live.count(&link, look).await {
                 Ok(Some((_, 1..))) if self.live.is_nameless() => return Ok(Counted::Nameless),
                 Ok(Some((members, count))) => return Ok(Counted::Members(members, count)),
                 Ok(None) if self.is_gone() => return Ok(Counted::Gone),
@@ -124,7 +122,7 @@ impl RemoteRungs {
 
     /// Who runs, whoever can say so.
     async fn alive(&self) -> Result<(Vec<Member>, usize)> {
-        let link = match self.counted(None).await? {
+        let link = match self.counted(Look::Whole).await? {
             Counted::Gone | Counted::Nameless => return Ok((Vec::new(), 0)),
             Counted::Members(members, count) => return Ok((members, count)),
             Counted::Unguarded(link) => link,
@@ -132,7 +130,7 @@ impl RemoteRungs {
         let (looked, seen) = self.live.ask_agent(&link, "look").await?;
         if looked == Looked::Rebooted {
             // Whatever was asked of it, nobody heard.
-            self.live.see(&[], Fate::AlreadyGone);
+            self.live.see(&[], 0, Fate::AlreadyGone);
         }
         let count = seen.len();
         Ok((seen, count))
@@ -154,7 +152,7 @@ impl RemoteRungs {
             Looked::Unknown => self.live.unseen("the host has no /proc, and its guardian is gone"),
             Looked::Unable => self.live.unseen("no process can be made there to look with: see `ulimit -u`"),
             Looked::Alive => {
-                self.live.see(&seen, self.fate());
+                self.live.see(&seen, seen.len(), self.fate());
                 self.live.alive(&seen, seen.len())
             }
             Looked::NotFound(by) => {
@@ -189,7 +187,7 @@ impl Rungs for RemoteRungs {
     }
 
     async fn await_empty(&mut self) -> Result<()> {
-        match self.until_gone(None).await? {
+        match self.until_gone(&[]).await? {
             None => Ok(()),
             Some(_) => Err(spawner_core::Error::new(
                 spawner_core::ErrorKind::Lost,
@@ -202,15 +200,15 @@ impl Rungs for RemoteRungs {
 
     async fn members(&mut self) -> Result<(Vec<Resource>, usize)> {
         let (members, count) = self.alive().await?;
-        self.live.see(&members, self.fate());
+        self.live.see(&members, count, self.fate());
         Ok((members.iter().map(|member| self.live.running(member)).collect(), count))
     }
 
     async fn ask(&mut self, scope: AskScope) -> Result<()> {
         self.live.see_leader_end(Fate::Exited);
         // Who is there is noted first, so that it can be named when it is gone.
-        if let Counted::Members(members, _) = self.counted(None).await? {
-            self.live.see(&members, Fate::Exited);
+        if let Counted::Members(members, count) = self.counted(Look::Brief { then: &[] }).await? {
+            self.live.see(&members, count, Fate::Exited);
         }
         if let Reached::Guardian(link) = self.live.reach().await? {
             let words = if scope == AskScope::Leader { "ask leader" } else { "ask" };
@@ -225,10 +223,11 @@ impl Rungs for RemoteRungs {
         let before = if self.progress.asked() { Fate::Terminated } else { Fate::Exited };
         self.live.see_leader_end(before);
         // The force does not wait for the list to come back: on a bad link there may be no time for a second question.
-        if let Counted::Members(members, _) = self.counted(Some("force")).await? {
-            self.live.see(&members, before);
+        let force = self.live.to_force();
+        if let Counted::Members(members, count) = self.counted(Look::Brief { then: &force }).await? {
+            self.live.see(&members, count, before);
         }
-        if let Some(link) = self.until_gone(Some("force")).await? {
+        if let Some(link) = self.until_gone(&force).await? {
             self.live.ask_agent(&link, "end").await?;
         }
         Ok(())
@@ -244,16 +243,16 @@ impl Rungs for RemoteRungs {
             if let Some(gone) = gone {
                 break self.live.gone(&gone.by, self.fate());
             }
-            match self.counted(None).await? {
+            match self.counted(Look::Whole).await? {
                 Counted::Unguarded(link) => break self.look_by_agent(&link).await?,
                 Counted::Members(members, count)
                     if !members.is_empty() || count > 0 && glances == GLANCES =>
                 {
-                    self.live.see(&members, self.fate());
+                    self.live.see(&members, count, self.fate());
                     break self.live.alive(&members, count);
                 }
                 Counted::Nameless => {
-                    self.live.see(&[], self.fate());
+                    self.live.see(&[], 0, self.fate());
                     break self.live.unseen("something of its process group is there, or unreaped");
                 }
                 // Nobody runs, or nobody did when it came to the names; its guardian may be about to say that all is gone.
