@@ -44,13 +44,9 @@ beat() {
     while read -r _line && [ "$_line" != tick ]; do _missed=0; done <&7
 }
 
-agent_lives() {
-    look_at self && [ "$_parent" = $$ ]
-}
-
 # Ends the agent, which may be stopped, and so is not asked; every guardian notices.
 end_agent() {
-    if [ -z "$_proc" ] || agent_lives; then kill -s KILL $$; fi
+    if [ -z "$_proc" ] || is_child self; then kill -s KILL $$; fi
 }
 
 # Counts the beats without a word from the harness. When there were too many, the agent dies. Where bash can make no process to
@@ -67,7 +63,7 @@ hold_lease() {
     _missed=0
     while [ "$_missed" -lt "$_beats" ]; do
         beat
-        [ -z "$_proc" ] || agent_lives || exit
+        [ -z "$_proc" ] || is_child self || exit
     done
     trap - EXIT
     end_agent

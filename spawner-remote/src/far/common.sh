@@ -52,17 +52,25 @@ hire() {
     eval 'coproc { exec >&7 3<&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; timer; }; _timer=$COPROC_PID _asks=${COPROC[1]}'
 }
 
-# look_at PID: what /proc says of it now; fails where it is not there. A name may hold any byte, so the last
-# parenthesis counts.
-look_at() {
+# slurp FILE: _text is all of its lines, or nothing where it is gone. Line by line, bash goes back in a file to what it has not
+# used yet: where that changes meanwhile, to the middle of a number; and where it is gone, what is left is taken for the
+# beginning of whatever is read next (5.2). So nothing of several lines that may change is read so; dash and ash go on byte by
+# byte.
+slurp() {
+    # Where a read fails, bash leaves the variable as it is.
     _text=''
-    # Where a read fails, bash leaves the variable as it is: it may be gone since it was opened.
-    {
-        while
-            _line=''
-            read -r _line || [ -n "$_line" ]
-        do _text="$_text$_line "; done
-    } 2>/dev/null <"/proc/$1/stat" || return 1
+    if [ -n "${BASH_VERSION-}" ]; then
+        # shellcheck disable=SC3045
+        read -r -d '' _text
+    else
+        while read -r _line; do _text="$_text$_line "; done
+    fi 2>/dev/null <"$1"
+}
+
+# look_at PID: what /proc says of it now; fails where it is not there. A name may hold any byte, so there may be several lines,
+# and the last parenthesis counts.
+look_at() {
+    slurp "/proc/$1/stat"
     [ -n "$_text" ] || return 1
     _name=${_text#*\(}
     _name=${_name%\)*}
@@ -76,6 +84,18 @@ runs() {
     look_at "$1" || return 1
     case $_state in [ZXx]) [ "$_threads" -gt 1 ] || return 1 ;; esac
     [ -z "${2-}" ] || [ "$_start" = "$2" ]
+}
+
+# is_child PID: whether it is a child of the shell that this text began in; of a part of that, `self` tells whether the shell
+# lives. In status, the parent comes sooner than the end of stat; but bash reads that at once.
+is_child() {
+    if [ -n "${BASH_VERSION-}" ]; then
+        look_at "$1" && [ "$_parent" = $$ ]
+    else
+        _key='' _value=''
+        while read -r _key _value && [ "$_key" != PPid: ]; do :; done </proc/"$1"/status
+        [ "$_key $_value" = "PPid: $$" ]
+    fi
 }
 
 # strike SIGNAL PID START: signals it if it is still the one. Between the look and the signal lies one system
@@ -144,19 +164,6 @@ in_session() {
         _file=${_file#/proc/}
         look_at "${_file%/stat}" && [ "$_session" = "$1" ] && _members="$_members ${_file%/stat}"
     done
-}
-
-# slurp FILE: _text is all of it. Line by line, bash goes back in a file to what it has not used yet: where that changes
-# meanwhile, to the middle of a number; and where it is gone, what is left is taken for the beginning of whatever is read next
-# (5.2). So nothing of several lines that may change is read so; dash and ash go on byte by byte.
-slurp() {
-    _text=''
-    if [ -n "${BASH_VERSION-}" ]; then
-        # shellcheck disable=SC3045
-        read -r -d '' _text
-    else
-        while read -r _line; do _text="$_text $_line"; done
-    fi 2>/dev/null <"$1"
 }
 
 # grouped FOLDER: who is in that control group or below it.

@@ -43,15 +43,20 @@ say_exit() {
     tell "exit $_exit"
 }
 
+# Names who was just looked at.
+name_member() {
+    plain
+    tell "member $_pid $_start $_state $_name"
+}
+
 # Names _pid, if it runs; as long as there is time for another.
 glance() {
-    if [ "$_count" -ge 64 ] || ! in_time; then
+    if [ "$_count" -ge "$_named" ] || ! in_time; then
         _count=$((_count + 1))
         return 1
     fi
     if [ "$_pid" = $$ ] || ! runs "$_pid"; then return 0; fi
-    plain
-    tell "member $_pid $_start $_state $_name"
+    name_member
     _count=$((_count + 1))
 }
 
@@ -72,12 +77,14 @@ report() {
     members
     _count=0
     for _one in $_all; do
-        if [ "$_count" -lt 64 ] && [ -n "$_proc" ]; then
-            runs "${_one%:*}" || continue
-            plain
-            tell "member ${_one%:*} ${_one#*:} $_state $_name"
-        elif [ "$_count" -lt 64 ]; then
-            tell "member ${_one%:*} 0 ? _"
+        _pid=${_one%:*}
+        if [ "$_count" -ge "$_named" ]; then
+            :
+        elif [ -n "$_proc" ]; then
+            runs "$_pid" "${_one#*:}" || continue
+            name_member
+        else
+            tell "member $_pid 0 ? _"
         fi
         _count=$((_count + 1))
     done
@@ -233,7 +240,7 @@ bide() {
 
 guard() {
     _own='' _boot='' _proc='' _job='' _exit='' _left='' _asked='' _forced='' _orphan='' _dead='' _orphaned='' _unsaid=''
-    _limit='' _visit='' _blows=0
+    _limit='' _visit='' _bouts=0 _named=64
     _began=0 _idle=0 _start=0 _step=1
     _keeper='' _watch='' _ticker='' _dozer='' _timer='' _task='' _ticks=0
     printf '\036spawner %s\n' "$_id"

@@ -58,7 +58,7 @@ lifeline() {
     await_death
     echo "orphaned $_life" >&7
     [ -n "$_proc" ] || exit
-    while look_at self && [ "$_parent" = $$ ]; do nap "$_slow" "$_span"; done
+    while is_child self; do nap "$_slow" "$_span"; done
     [ -z "$_group" ] || echo 1 >"$_group/cgroup.kill"
     end_remains "$_id" "$_task" "$_began"
     [ -z "$_group" ] || remove_group "$_group"

@@ -158,17 +158,6 @@ chase() {
     done
 }
 
-# Whether that is an own child. In status, the parent comes sooner than the end of stat; but bash reads that at once.
-is_child() {
-    if [ -n "${BASH_VERSION-}" ]; then
-        look_at "$1" && [ "$_parent" = $$ ]
-    else
-        _key='' _value=''
-        while read -r _key _value && [ "$_key" != PPid: ]; do :; done </proc/"$1"/status
-        [ "$_key $_value" = "PPid: $$" ]
-    fi
-}
-
 # Ends the main process, and own children, each as soon as it is seen: whose parent is ended is the next child. On processors
 # that the task has all taken, walking through it may take longer than ending it.
 fell() {
@@ -193,9 +182,9 @@ force() {
         if [ -n "$_reaper" ]; then
             chase
             fell
-            _blows=$((_blows + 1))
+            _bouts=$((_bouts + 1))
             # What was below them is next, after a wait; but who goes deep has to be walked through.
-            [ -z "$_felled" ] || [ "$_blows" -gt 3 ] || return 0
+            [ -z "$_felled" ] || [ "$_bouts" -gt 3 ] || return 0
         fi
         signal_all KILL
         [ -n "$_all" ] || return 0

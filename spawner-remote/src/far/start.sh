@@ -89,12 +89,12 @@ parent() {
 doubt_harness() {
     exec 3<&- 4>&- 5>&- 6>&- 7<&-
     await_death
-    [ -z "$_proc" ] || { look_at self && [ "$_parent" = $$ ]; } || exit
+    [ -z "$_proc" ] || is_child self || exit
     kill -s KILL $$
     remove_pipe
     remove_life "$_life"
     [ -n "$_proc" ] || exit
-    while look_at self && [ "$_parent" = $$ ]; do nap "$_tick" "$_span"; done
+    while is_child self; do nap "$_tick" "$_span"; done
     note 'gone by never'
 }
 
