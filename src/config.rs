@@ -129,7 +129,8 @@ fn settings_of(
     let kinds = || Kind::ALL.iter().map(|kind| kind.name());
     let Some(kind) = table.remove("kind") else {
         let mut mistake = Mistake::new(format!("the backend `{name}` has no `kind`"), span.clone());
-        mistake.instead = Some(format!("add `kind = \"{}\"`", kinds().next().unwrap_or_default()));
+        let each: Vec<_> = kinds().map(|kind| format!("`kind = \"{kind}\"`")).collect();
+        mistake.instead = Some(format!("add {}", each.join(" or ")));
         return Err(mistake);
     };
     let kind_span = kind.span();

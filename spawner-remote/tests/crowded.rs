@@ -45,6 +45,12 @@ fn filled(far: &mut Far, bound: &Bound, witness: &Witness, script: &str) -> Runn
     task
 }
 
+/// Waits until the task and who held it are gone.
+fn over(task: &Running, witness: &Witness) {
+    until("all are gone", common::PATIENCE, || witness.all_gone());
+    until("the guardian is gone", common::PATIENCE, || !common::runs(task.guardian.0));
+}
+
 #[test]
 fn who_fills_the_limit_of_processes_is_ended() {
     for shell in SHELLS {
@@ -113,9 +119,8 @@ fn who_fills_it_ends_with_the_agent() {
         if !silent {
             kill(far.address.process.0);
         }
-        until("all are gone", common::PATIENCE, || witness.all_gone());
+        over(&task, &witness);
         println!("{shell:?} {silent}: {:?}", began.elapsed());
-        until("the guardian is gone", common::PATIENCE, || !common::runs(task.guardian.0));
     }
 }
 
@@ -157,8 +162,7 @@ fn another_agent_is_watched_without_a_process() {
         }
         assert!(!witness.all_gone());
         kill(other.address.process.0);
-        until("all are gone", common::PATIENCE, || witness.all_gone());
-        until("the guardian is gone", common::PATIENCE, || !common::runs(task.guardian.0));
+        over(&task, &witness);
     }
 }
 
@@ -176,9 +180,8 @@ fn a_control_group_ends_who_fills_it_without_help() {
         until("it is full", common::PATIENCE, || bound.count() >= ROOM);
         let began = Instant::now();
         kill(far.address.process.0);
-        until("all are gone", common::PATIENCE, || witness.all_gone());
+        over(&task, &witness);
         println!("{shell:?}: {:?}", began.elapsed());
-        until("the guardian is gone", common::PATIENCE, || !common::runs(task.guardian.0));
         let group = format!("{}/spawner-{}", far.facts.group.as_ref().unwrap(), task.id);
         until("its group is gone", common::PATIENCE, || !std::path::Path::new(&group).exists());
     }
@@ -187,22 +190,15 @@ fn a_control_group_ends_who_fills_it_without_help() {
 #[test]
 fn a_fifo_is_no_obstacle() {
     let Some(bound) = Bound::of(ROOM) else { return };
-    let inner = bound.way();
     // So bash has no anonymous pipe, as before 5.1.
-    let way = move |text: &str| {
-        let mut command = inner(text);
-        command.env("BASH_COMPAT", "5.0");
-        command
-    };
-    let mut far = Far::open(Box::new(way), SHELLS[1]);
+    let mut far = Far::open(bound.way_with("BASH_COMPAT", "5.0"), SHELLS[1]);
     assert!(!far.address.life.starts_with("/proc"));
     let witness = Witness::new();
     let task = filled(&mut far, &bound, &witness, FILL);
     // So what ends with the agent leaves no room.
     bound.set(ROOM - 10);
     kill(far.address.process.0);
-    until("all are gone", common::PATIENCE, || witness.all_gone());
-    until("the guardian is gone", common::PATIENCE, || !common::runs(task.guardian.0));
+    over(&task, &witness);
     for fifo in [&far.address.life, &far.address.reply, &task.pipe] {
         assert!(!std::path::Path::new(fifo).exists(), "{fifo}");
     }
@@ -217,8 +213,7 @@ fn whatever_made_the_subreaper_waits_in_place_of_bash() {
         let witness = Witness::new();
         let task = filled(&mut far, &bound, &witness, FILL);
         kill(far.address.process.0);
-        until("all are gone", common::PATIENCE, || witness.all_gone());
-        until("the guardian is gone", common::PATIENCE, || !common::runs(task.guardian.0));
+        over(&task, &witness);
     }
 }
 
@@ -234,13 +229,8 @@ fn a_lease_that_bash_cannot_hold_is_over() {
         std::os::unix::fs::symlink(format!("/usr/bin/{tool}"), tools.path().join(tool)).unwrap();
     }
     let Some(bound) = Bound::of(ROOM) else { return };
-    let (inner, path) = (bound.way(), tools.path().display().to_string());
-    let way = move |text: &str| {
-        let mut command = inner(text);
-        command.env("PATH", &path);
-        command
-    };
-    let mut far = Far::with_lease(Box::new(way), SHELLS[1], Duration::from_secs(2));
+    let way = bound.way_with("PATH", &tools.path().display().to_string());
+    let mut far = Far::with_lease(way, SHELLS[1], Duration::from_secs(2));
     assert_eq!(far.facts.reaper, None);
     if far.facts.group.is_none() {
         println!("skipped: no control group (v2) can be made here");

@@ -36,7 +36,7 @@ fn a_mistake_is_told_with_file_line_name_and_what_would_be_right() {
             // Then the kinds that were built in.
             "c.toml:2: unknown kind of backend `vm` (there ",
         ),
-        ("\n[backend.x]\n", "c.toml:2: the backend `x` has no `kind` (add `kind = \"process\"`)"),
+        ("\n[backend.x]\n", "c.toml:2: the backend `x` has no `kind` (add `kind = \"process\"`"),
         (
             "[backend.x]\nkind = \"process\"\n\nmechansim = \"auto\"",
             "c.toml:4: unknown key `mechansim` (did you mean `mechanism`?)",

@@ -114,7 +114,13 @@ look() {
             plain
             say "$1 seen ${_one%:*} ${_one#*:} $_state $_name"
         done
-        if [ -n "$_found" ]; then say "$1 looked alive"; else say "$1 looked gone $_by"; fi
+        if [ -n "$_found" ]; then
+            say "$1 looked alive"
+        elif [ -n "$_blind" ]; then
+            say "$1 looked unable"
+        else
+            say "$1 looked gone $_by"
+        fi
     fi
 }
 

@@ -146,23 +146,30 @@ tree_of() {
     done
 }
 
+# scan PATTERN FILE: _scanned is in whose /proc/PID/FILE that is found. What was not looked through, since grep(1) could not be
+# started or was killed, makes _blind; that some are gone by then makes its status 2.
+scan() {
+    _scanned=''
+    _files=$(LC_ALL=C grep -l "$1" /proc/[0-9]*/"$2" 2>/dev/null 9>&-)
+    case $? in [012]) ;; *) _blind=1 ;; esac
+    for _file in $_files; do
+        _file=${_file#/proc/}
+        _scanned="$_scanned ${_file%/*}"
+    done
+}
+
 # marked ID: who has the mark of the task in its environment.
 marked() {
-    _marked=''
-    # shellcheck disable=SC2013 # Each is one word.
-    for _file in $(LC_ALL=C grep -l "SPAWNER_TASK_ID=$1" /proc/[0-9]*/environ 2>/dev/null 9>&-); do
-        _file=${_file#/proc/}
-        _marked="$_marked ${_file%/environ}"
-    done
+    scan "SPAWNER_TASK_ID=$1" environ
+    _marked=$_scanned
 }
 
 # in_session SID: who is of that session. A name may look like the numbers, so what is found is looked at.
 in_session() {
     _members=''
-    # shellcheck disable=SC2013
-    for _file in $(LC_ALL=C grep -l ") [A-Za-z] [0-9]* [0-9]* $1 " /proc/[0-9]*/stat 2>/dev/null 9>&-); do
-        _file=${_file#/proc/}
-        look_at "${_file%/stat}" && [ "$_session" = "$1" ] && _members="$_members ${_file%/stat}"
+    scan ") [A-Za-z] [0-9]* [0-9]* $1 " stat
+    for _pid in $_scanned; do
+        look_at "$_pid" && [ "$_session" = "$1" ] && _members="$_members $_pid"
     done
 }
 
@@ -198,8 +205,9 @@ remove_group() {
 }
 
 # remains ID LEADER START: what can be found of a task that has no guardian: by mark, by the session that its
-# leader made while that one lives, and all below. Sets _found to words pid:start.
+# leader made while that one lives, and all below. Sets _found to words pid:start, and _blind where that may not be all.
 remains() {
+    _blind=''
     marked "$1"
     _roots=$_marked
     if runs "$2" "$3"; then
@@ -218,7 +226,7 @@ remains() {
 # end_remains ID LEADER START: ends them by force, again and again, until nothing is found, or for so long.
 end_remains() {
     _round=0
-    while remains "$1" "$2" "$3" && [ -n "$_found" ] && [ "$_round" -lt 40 ]; do
+    while remains "$1" "$2" "$3" && [ -n "$_found$_blind" ] && [ "$_round" -lt 40 ]; do
         _round=$((_round + 1))
         for _one in $_found; do strike KILL "${_one%:*}" "${_one#*:}"; done
         [ "$_round" -lt 5 ] || apart sleep "$_tick"

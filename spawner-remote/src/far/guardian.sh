@@ -68,6 +68,7 @@ glimpse() {
     _visit=glance
     # shellcheck disable=SC2086
     tree_of $_roots
+    _limit='' _visit=''
     tell "members $_count $1"
 }
 
@@ -88,7 +89,7 @@ report() {
         fi
         _count=$((_count + 1))
     done
-    [ "$_count" -gt 0 ] || [ -z "$_all" ] || _count=1
+    [ "$_count" -gt 0 ] || [ -z "$_all$_blind" ] || _count=1
     tell "members $_count $1"
 }
 

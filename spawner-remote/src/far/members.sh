@@ -13,9 +13,9 @@ in_time() {
 }
 
 # Those below whom all members are, by the mechanisms at hand. Helpers have no members below them but the task's parent, whose
-# only child is the task.
+# only child is the task. Sets _blind where there may be more.
 roots() {
-    _roots=''
+    _roots='' _blind=''
     if [ -n "$_reaper" ]; then
         # Else there may be more of them than can be looked at while as many come.
         reap
@@ -73,8 +73,10 @@ is_empty() {
         return 0
     fi
     [ -n "$_group" ] && return 0
+    # A look that is cut short proves nothing.
+    _limit='' _visit=''
     members
-    [ -z "$_all" ]
+    [ -z "$_all$_blind" ]
 }
 
 parent_is_dead() {

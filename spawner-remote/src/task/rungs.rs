@@ -150,7 +150,7 @@ impl RemoteRungs {
             }
             Looked::Guarded => self.live.unseen("its guardian is there and does not answer"),
             Looked::Unknown => self.live.unseen("the host has no /proc, and its guardian is gone"),
-            Looked::Unable => self.live.unseen("no process can be made there to look with: see `ulimit -u`"),
+            Looked::Unable => self.live.unseen("grep(1), by which it is looked for, cannot be run there: see `ulimit -u`"),
             Looked::Alive => {
                 self.live.see(&seen, seen.len(), self.fate());
                 self.live.alive(&seen, seen.len())

@@ -78,6 +78,16 @@ impl Bound {
             command
         })
     }
+
+    /// The same, with one more variable of the environment.
+    pub fn way_with(&self, name: &'static str, value: &str) -> Way {
+        let (way, value) = (self.way(), value.to_owned());
+        Box::new(move |text| {
+            let mut command = way(text);
+            command.env(name, &value);
+            command
+        })
+    }
 }
 
 impl Drop for Bound {
