@@ -19,7 +19,7 @@ fn folder(far: &mut Far) -> String {
 }
 
 fn kept(far: &mut Far, task: &Running) -> Vec<String> {
-    far.tell(&format!("kept {}", task.id));
+    far.tell(&format!("kept {} -", task.id));
     let mut lines = Vec::new();
     while let Some(line) =
         far.hear(task.id, |said| if let Said::Kept(line) = said { Some(line.clone()) } else { None })

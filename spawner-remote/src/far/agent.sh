@@ -143,9 +143,10 @@ end() {
     look "$@"
 }
 
-# kept ID: what a guardian noted for whoever comes later.
+# kept ID GROUP: what a guardian noted for whoever comes later; and whether the task's control group cannot be removed.
 kept() {
     { while read -r _line; do say "$1 kept $_line"; done; } 2>/dev/null <"$_folder/$1.end"
+    if [ "$2" != - ] && [ -d "$2" ] && { populated "$2" || ! clear_group "$2"; }; then say "$1 kept group-kept"; fi
     say "$1 kept"
 }
 

@@ -190,16 +190,21 @@ populated() {
     case $_text in *'populated 0'*) return 1 ;; esac
 }
 
-# remove_group FOLDER: with what the task made below it; again and again for two seconds, while who ended there has not left
-# it, or zombies leave no room for rmdir(1).
-remove_group() {
-    _round=0
-    while [ -d "$1" ]; do
-        apart rmdir "$1" 2>/dev/null && return
+# clear_group FOLDER: removes it with what the task made below it, if nothing is in it.
+clear_group() {
+    apart rmdir "$1" 2>/dev/null && return
+    apart find "$1" -depth -type d -exec rmdir {} + 2>/dev/null ||
         apart rmdir "$1"/*/*/*/ "$1"/*/*/ "$1"/*/ "$1" 2>/dev/null
-        _round=$((_round + 1))
-        [ -d "$1" ] || return 0
-        [ "$_round" -lt 100 ] || return 1
+    [ ! -d "$1" ]
+}
+
+# remove_group FOLDER: again and again for two seconds, while who ended there has not left it, or zombies leave no room for
+# rmdir(1).
+remove_group() {
+    clock
+    _give_up=$((_now + 200))
+    while [ -d "$1" ] && ! clear_group "$1"; do
+        clock && [ "$_now" -lt "$_give_up" ] || return 1
         idle 2
     done
 }

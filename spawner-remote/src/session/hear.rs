@@ -23,7 +23,6 @@ pub(crate) struct Started {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Gone {
     pub(crate) by: Vec<Proof>,
-    pub(crate) group_kept: bool,
 }
 
 impl Gone {
@@ -40,6 +39,8 @@ pub(crate) struct Heard {
     /// Its main process has ended, and something is still there.
     pub(crate) left: bool,
     pub(crate) gone: Option<Gone>,
+    /// Its control group could not be removed, when that was tried last.
+    pub(crate) group_kept: bool,
     /// The answer to the last question who runs: the question's word, some of them, their number.
     pub(crate) members: Option<(String, Vec<Member>, usize)>,
     /// How often a signal was sent, and how often nobody was there for it.
@@ -71,7 +72,7 @@ impl Heard {
             }
             Said::Signal(true) => self.signals.0 += 1,
             Said::Signal(false) => self.signals.1 += 1,
-            Said::Gone { by, group_kept } => self.gone = Some(Gone { by, group_kept }),
+            Said::Gone { by, group_kept } => (self.gone, self.group_kept) = (Some(Gone { by }), group_kept),
             Said::Adopted => self.adopted = true,
             Said::Taken(by) => self.taken = Some(by),
             Said::Looked(looked) => self.looked = Some((looked, std::mem::take(&mut self.listing))),

@@ -120,7 +120,11 @@ impl Live {
         let group = self.traces.group.clone()?;
         Some(Resource {
             kind: ResourceKind::Cgroup,
-            remedy: Some(self.traces.address.by_hand(&format!("rmdir {}", typed(&group)))),
+            remedy: Some(
+                self.traces
+                    .address
+                    .by_hand(&format!("find {} -depth -type d -exec rmdir {{}} +", typed(&group))),
+            ),
             id: group,
             started: None,
             name: None,

@@ -178,19 +178,23 @@ impl Live {
         looked.ok_or_else(|| self.nobody())
     }
 
-    /// What its guardian wrote down when nobody listened.
+    /// What its guardian wrote down when nobody listened, and whether its control group is there yet.
     pub(crate) async fn read_kept(&self, link: &Connection) -> Result<()> {
         let _turn = self.asking.lock().await;
         self.ear.send_modify(|heard| heard.kept = None);
-        link.tell(format!("kept {}", self.id))?;
+        let group = self.traces.group.as_deref().unwrap_or("-");
+        link.tell(format!("kept {} {group}", self.id))?;
         self.answer(link, |heard| heard.kept.is_some()).await?;
         self.ear.send_modify(|heard| {
-            for line in heard.kept.clone().unwrap_or_default() {
+            let lines = heard.kept.clone().unwrap_or_default();
+            let group_kept = lines.iter().any(|line| line == "group-kept");
+            for line in lines {
                 let noted = Line::parse(&format!("{} {line}", self.id));
                 if let Ok(Line::Task(_, said @ (Said::Exit(_) | Said::Gone { .. }))) = noted {
                     heard.note(said);
                 }
             }
+            heard.group_kept = group_kept;
         });
         Ok(())
     }

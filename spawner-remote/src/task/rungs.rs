@@ -150,7 +150,9 @@ impl RemoteRungs {
             }
             Looked::Guarded => self.live.unseen("its guardian is there and does not answer"),
             Looked::Unknown => self.live.unseen("the host has no /proc, and its guardian is gone"),
-            Looked::Unable => self.live.unseen("grep(1), by which it is looked for, cannot be run there: see `ulimit -u`"),
+            Looked::Unable => self
+                .live
+                .unseen("no process can be made there to look with (see `ulimit -u`), or grep(1) fails"),
             Looked::Alive => {
                 self.live.see(&seen, seen.len(), self.fate());
                 self.live.alive(&seen, seen.len())
@@ -273,8 +275,18 @@ impl Rungs for RemoteRungs {
 
     async fn release(&mut self) -> Vec<Resource> {
         let Some(seen) = self.seen.take() else { return Vec::new() };
-        let kept = self.live.ear.borrow().gone.as_ref().is_some_and(|gone| gone.group_kept);
-        if let Some(group) = self.live.group().filter(|_| kept) {
+        let is_kept = || self.live.ear.borrow().group_kept;
+        if is_kept() {
+            // It may have been removed since.
+            let asked = async {
+                let (Reached::Guardian(link) | Reached::Agent(link)) = self.live.reach().await?;
+                self.live.read_kept(&link).await
+            };
+            if let Err(error) = asked.await {
+                tracing::debug!(%error, "whether a control group is still there is not known");
+            }
+        }
+        if let Some(group) = self.live.group().filter(|_| is_kept()) {
             self.seen = Some(seen);
             return vec![group];
         }
