@@ -4,10 +4,9 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
 
 use common::lock::Witness;
-use common::{Far, Order, PATIENCE, Running, SHELLS, Way, kill, until};
+use common::{Far, Order, PATIENCE, Running, SHELLS, Way, kill, local_behind, until};
 use spawner_core::{Exit, TaskId};
 use spawner_remote::said::{Looked, Proof, Said};
 
@@ -30,12 +29,7 @@ impl Grep {
     }
 
     fn way(&self) -> Way {
-        let path = format!("{}:/usr/bin:/bin", self.0.path().display());
-        Box::new(move |text| {
-            let mut command = Command::new("sh");
-            command.args(["-c", text]).env("PATH", &path);
-            command
-        })
+        local_behind(self.0.path())
     }
 
     fn turn_on(&self) {

@@ -3,7 +3,6 @@
 mod common;
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -314,13 +313,7 @@ fn grace_is_measured_by_the_clock() {
     std::fs::write(&sleep, "#!/bin/sh\nexec /bin/sleep 0.5\n").unwrap();
     std::fs::set_permissions(&sleep, std::fs::Permissions::from_mode(0o755)).unwrap();
     for shell in SHELLS {
-        let path = format!("{}:/usr/bin:/bin", slow.path().display());
-        let way = move |text: &str| {
-            let mut command = Command::new("sh");
-            command.args(["-c", text]).env("PATH", &path);
-            command
-        };
-        let mut far = Far::open(Box::new(way), shell);
+        let mut far = Far::open(common::local_behind(slow.path()), shell);
         let witness = Witness::new();
         let mut order =
             Order::sh(&format!("trap '' TERM; {}", witness.hold("/bin/sleep 7785; :"))).with(false, true);

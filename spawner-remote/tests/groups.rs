@@ -8,7 +8,7 @@ use std::process::Command;
 use common::lab::{block, here_is_clean, patient, sh};
 use common::lock::Witness;
 use common::sshd::Sshd;
-use common::{Far, Order, PATIENCE, SHELLS, kill, local, until};
+use common::{Far, Order, PATIENCE, SHELLS, kill, local, parent, until};
 use spawner_core::{ResourceKind, Spawner as _, Teardown};
 use spawner_remote::said::{Looked, Proof};
 use spawner_remote::{RemoteConfig, Require};
@@ -75,11 +75,6 @@ fn groups(name: &str) -> Vec<PathBuf> {
     let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
     let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].into_iter().map(Path::new);
     mounts.map(|mount| mount.join(own).join(name)).filter(|group| group.exists()).collect()
-}
-
-fn parent(pid: u32) -> u32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 #[test]

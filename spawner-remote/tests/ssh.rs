@@ -166,12 +166,6 @@ fn the_environment_of_the_account_is_kept() {
     }
 }
 
-/// The parent of a process.
-fn parent(pid: u32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap()
-}
-
 #[test]
 fn an_sshd_that_is_killed_or_stopped_ends_the_task_in_time() {
     const LEASE: Duration = Duration::from_secs(2);
@@ -181,7 +175,7 @@ fn an_sshd_that_is_killed_or_stopped_ends_the_task_in_time() {
         let witness = Witness::new();
         let task = far.start(&Order::sh(&witness.hold("setsid -f sleep 7791; sleep 7792"))).unwrap();
         until("all", common::PATIENCE, || far.members(&task, "count").len() == 3);
-        let connection = Pid::from_raw(parent(far.address.process.0).cast_signed()).unwrap();
+        let connection = Pid::from_raw(common::parent(far.address.process.0).cast_signed()).unwrap();
         let began = Instant::now();
         kill_process(connection, signal).unwrap();
         let patience = if signal == Signal::STOP { LEASE } else { Duration::ZERO } + Duration::from_secs(1);

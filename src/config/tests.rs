@@ -37,6 +37,8 @@ fn a_mistake_is_told_with_file_line_name_and_what_would_be_right() {
             "c.toml:2: unknown kind of backend `vm` (there ",
         ),
         ("\n[backend.x]\n", "c.toml:2: the backend `x` has no `kind` (add `kind = \"process\"`"),
+        #[cfg(all(unix, feature = "podman", feature = "remote"))]
+        ("\n[backend.x]\n", "(add `kind = \"process\"` or `kind = \"podman\"` or `kind = \"remote\"`)"),
         (
             "[backend.x]\nkind = \"process\"\n\nmechansim = \"auto\"",
             "c.toml:4: unknown key `mechansim` (did you mean `mechanism`?)",

@@ -1,6 +1,7 @@
 //! Small things that every test needs, and what else there is to talk to a far end.
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "every test program uses its own part")]
 
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,16 @@ pub fn local(login: &'static str) -> Way {
     })
 }
 
+/// Likewise, where the programs in `folder` are found before others.
+pub fn local_behind(folder: &Path) -> Way {
+    let path = format!("{}:/usr/bin:/bin", folder.display());
+    Box::new(move |text| {
+        let mut command = Command::new("sh");
+        command.args(["-c", text]).env("PATH", &path);
+        command
+    })
+}
+
 /// Likewise, as an ordinary user.
 pub fn local_as(account: &'static str, login: &'static str) -> Way {
     Box::new(move |text| {
@@ -60,6 +71,12 @@ pub fn exit_said(said: &Said) -> Option<Exit> {
 /// Whether a process runs, by this test's own look.
 pub fn runs(pid: u32) -> bool {
     ProcessIdentity::of(pid).is_some()
+}
+
+/// The parent of a process.
+pub fn parent(pid: u32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap()
 }
 
 /// A child of a process, dead or alive.
