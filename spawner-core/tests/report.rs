@@ -217,7 +217,10 @@ mod message {
         let id = task.id();
         assert_eq!(
             outcome.to_string(),
-            format!("fake: cannot prove the end of task {id}: cannot find the task {id}.")
+            format!(
+                "fake: cannot prove the end of task {id}: cannot find the task {id}. \
+                 To remove it by hand: spawner destroy {id}"
+            )
         );
         let local = TaskRecord { mechanisms: vec![Mechanism::Subreaper], ..task.record().clone() };
         let outcome = other.destroy_task(&spawner_core::Task::new(local), &teardown()).await;

@@ -127,6 +127,7 @@ impl Resource {
             matches!(mechanism, CgroupV2 | JobObject | PidNamespace | ProcessGroup | Subreaper)
         };
         let is_local = task.record().mechanisms.iter().any(local);
+        let marked = is_local.then(|| table::remedy(id)).flatten();
         Self {
             kind: ResourceKind::Task,
             id: id.to_string(),
@@ -134,7 +135,8 @@ impl Resource {
             name: None,
             fate: Fate::Unverified,
             reason: Some(why.to_owned()),
-            remedy: is_local.then(|| table::remedy(id)).flatten(),
+            // Elsewhere, how it is reached is known to its backend alone.
+            remedy: Some(marked.unwrap_or_else(|| format!("spawner destroy {id}"))),
         }
     }
 }
