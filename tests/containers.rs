@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use common::{Ran, collect, eventually, finish, names};
+use common::screen::Screen;
+use common::{Ran, collect, eventually, finish, mark, names};
 use rustix::process::{Pid, Signal, kill_process};
 use scratch::Scratch;
 use serde_json::Value;
@@ -159,4 +160,50 @@ fn helpers(parent: u32) -> Vec<Pid> {
         children.split_ascii_whitespace().map(|pid| pid.parse::<i32>().unwrap()).collect::<Vec<_>>()
     });
     children.filter_map(Pid::from_raw).collect()
+}
+
+/// A terminal in which the configuration is a place's.
+fn screen(place: &Place) -> Screen {
+    let screen = Screen::open();
+    screen.line(&format!(
+        "export SPAWNER_STATE_DIR={} SPAWNER_CONFIG={}; clear",
+        place.state().display(),
+        place.scratch.folder().join("config.toml").display()
+    ));
+    screen
+}
+
+/// A container has a terminal for all of its streams, or for none.
+#[test]
+fn what_goes_elsewhere_than_to_the_terminal_keeps_a_container_from_having_one() {
+    let Some(place) = Place::new() else { return };
+    let screen = screen(&place);
+    let errors = place.scratch.folder().join("errors");
+    screen
+        .line(&format!("spawner run -- sh -c 'echo bad >&2; exit 3' 2>{}; echo status $?", errors.display()));
+    screen.shows("status 3");
+    assert_eq!(std::fs::read_to_string(errors).unwrap(), "bad\n");
+    screen.line("spawner run -- sh -c 'test -t 0 && test -t 1 && test -t 2'; echo all three: $?");
+    screen.shows("all three: 0");
+    screen.is_restored();
+}
+
+/// Whoever reads the terminal from the background is stopped, and all its tasks with it.
+#[test]
+fn a_container_in_the_background_takes_no_keys_until_it_is_in_front() {
+    let Some(place) = Place::new() else { return };
+    let (screen, mark) = (screen(&place), mark());
+    screen.line(&format!(
+        "spawner run --terminal never -- sh -c 'echo; echo ready; read line; echo got $line' {mark} & clear"
+    ));
+    screen.shows("ready");
+    screen.line("echo to the shell");
+    screen.shows("to the shell");
+    screen.line("jobs; echo told");
+    screen.shows("told");
+    assert!(screen.text().contains("Running"), "it was stopped:\n{}", screen.text());
+    screen.line("clear; fg");
+    screen.line("word");
+    screen.shows("got word");
+    screen.is_restored();
 }

@@ -5,65 +5,8 @@ mod common;
 
 use std::process::Command;
 
-use common::{LIMIT, alive, eventually, folder, mark};
-
-/// A terminal with a shell in it, in a tmux server of its own, which ends with this.
-struct Screen {
-    folder: tempfile::TempDir,
-}
-
-impl Screen {
-    fn open() -> Self {
-        let screen = Self { folder: folder() };
-        let started = screen.tmux(&["new-session", "-d", "-x", "80", "-y", "24", "bash --norc --noprofile"]);
-        assert!(started.is_some(), "these tests need tmux: install it (`apt-get install tmux`)");
-        let bin = env!("CARGO_BIN_EXE_spawner");
-        screen.line(&format!(
-            "PS1='outer$ ' XDG_CONFIG_HOME=/nonexistent; spawner() {{ {bin} \"$@\"; }}; clear"
-        ));
-        screen.shows("outer$");
-        screen
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> Option<String> {
-        let mut tmux = common::other("tmux");
-        tmux.arg("-S").arg(self.folder.path().join("socket")).args(["-f", "/dev/null"]).args(arguments);
-        tmux.env_remove("TMUX").env("TERM", "xterm");
-        let output = tmux.output().ok().filter(|output| output.status.success())?;
-        Some(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
-    /// Types these keys, as tmux names them.
-    fn keys(&self, keys: &[&str]) {
-        self.tmux(&[&["send-keys"], keys].concat()).expect("tmux takes the keys");
-    }
-
-    /// Types a line.
-    fn line(&self, text: &str) {
-        self.tmux(&["send-keys", "-l", text]).expect("tmux takes the text");
-        self.keys(&["Enter"]);
-    }
-
-    fn text(&self) -> String {
-        self.tmux(&["capture-pane", "-p"]).expect("tmux shows the screen")
-    }
-
-    /// Waits until one line of the screen, without blanks at its end, is or begins with this.
-    #[track_caller]
-    fn shows(&self, start: &str) {
-        let there = || self.text().lines().any(|line| line.starts_with(start));
-        let shown = eventually(|| Some(()).filter(|()| there())).is_some();
-        assert!(shown, "`{start}` was not shown within {LIMIT:?}:\n{}", self.text());
-    }
-
-    /// Whether the outer terminal is as a shell's command finds it: with echo, and line by line.
-    #[track_caller]
-    fn is_restored(&self) {
-        self.line("clear; stty -a | tr ' ' '\\n' | grep -xE -e '-?(icanon|echo|isig|opost)[;]?' | sort | xargs; echo end");
-        self.shows("end");
-        self.shows("echo icanon isig opost");
-    }
-}
+use common::screen::Screen;
+use common::{alive, eventually, mark};
 
 /// The pid of the program, among the processes with this argument: the one whose helpers the others are.
 fn program_of(mark: &str) -> String {
@@ -77,13 +20,6 @@ fn program_of(mark: &str) -> String {
     let mut called_so = ours.iter().filter(|pid| called(pid).is_ok_and(|name| name == "spawner\n"));
     let program = called_so.find(|pid| !is_helper(pid));
     program.expect("the program is there").to_string()
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        // The outcome is not ours to judge: a test that failed may have ended the server.
-        drop(self.tmux(&["kill-server"]));
-    }
 }
 
 #[test]
@@ -220,6 +156,47 @@ fn the_program_can_be_stopped_and_continued() {
     screen.shows(env!("CARGO_BIN_EXE_spawner"));
     screen.line("word");
     screen.shows("got word");
+    screen.is_restored();
+}
+
+/// Nobody stopped it, so nobody has set another mode.
+#[test]
+fn to_continue_what_was_not_stopped_changes_nothing() {
+    let screen = Screen::open();
+    let mark = mark();
+    screen.line(&format!(
+        "spawner run -- sh -c 'echo ready; read line; echo got $line' {mark}; echo status $?"
+    ));
+    screen.shows("ready");
+    assert!(Command::new("kill").args(["-CONT", &program_of(&mark)]).status().unwrap().success());
+    screen.line("word");
+    screen.shows("got word");
+    screen.shows("status 0");
+    screen.is_restored();
+}
+
+#[test]
+fn who_was_stopped_unforeseen_has_the_terminal_again_when_it_is_in_front() {
+    let screen = Screen::open();
+    let mark = mark();
+    screen.line(&format!(
+        "spawner run -- sh -c 'echo ready; read line; echo got $line' {mark}; echo status $?"
+    ));
+    screen.shows("ready");
+    assert!(Command::new("kill").args(["-STOP", &program_of(&mark)]).status().unwrap().success());
+    screen.shows("[1]+  Stopped");
+    screen.line("clear; fg");
+    screen.shows(env!("CARGO_BIN_EXE_spawner"));
+    // Then the echo is the task's own.
+    let raw = || {
+        let stty = format!("stty -F {} -a", screen.tmux(&["display-message", "-p", "#{pane_tty}"])?.trim());
+        let told = Command::new("sh").args(["-c", &stty]).output().unwrap();
+        Some(()).filter(|()| String::from_utf8_lossy(&told.stdout).contains("-icanon"))
+    };
+    assert!(eventually(raw).is_some(), "the terminal is not raw again:\n{}", screen.text());
+    screen.line("word");
+    screen.shows("got word");
+    assert_eq!(screen.text().lines().filter(|line| line.starts_with("word")).count(), 1, "{}", screen.text());
     screen.is_restored();
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod records;
 mod running;
+pub(crate) mod screen;
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::getpgrp;
+use rustix::termios::tcgetpgrp;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
@@ -12,6 +14,9 @@ use crate::stream::Writer;
 
 /// How much is read at once; and at most two of these are read ahead of the task.
 const PIECE: usize = 16 * 1024;
+
+/// How often it is looked whether the terminal is ours again: nobody is told.
+const TURN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// Feeds until the end of the file, or until `ended`, which is the end of the task. Reading can block, so a thread does
 /// it, which ends with the task.
@@ -62,15 +67,24 @@ fn read(mut file: File) -> io::Result<(mpsc::Receiver<Vec<u8>>, io::PipeWriter)>
     Ok((pieces, stop))
 }
 
-/// Waits until there is something to read; `false` where nobody wants it any more.
+/// Waits until there is something to read that is for us; `false` where nobody wants it any more.
 fn is_ready(file: &File, stopped: &io::PipeReader) -> io::Result<bool> {
     loop {
-        let mut both = [PollFd::new(file, PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
-        match poll(&mut both, None) {
-            Ok(_) if !both[1].revents().is_empty() => return Ok(false),
-            Ok(_) => return Ok(true),
-            Err(rustix::io::Errno::INTR) => {}
+        let ours = is_ours(file);
+        let mut both = [PollFd::new(stopped, PollFlags::IN), PollFd::new(file, PollFlags::IN)];
+        let (watched, pause) = if ours { (2, None) } else { (1, Some(&TURN)) };
+        match poll(&mut both[..watched], pause) {
+            Ok(_) if !both[0].revents().is_empty() => return Ok(false),
+            // It may have become somebody else's while we waited.
+            Ok(_) if ours && is_ours(file) => return Ok(true),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
     }
+}
+
+/// Whether what is typed there is for us: of the terminal that controls us, the group in front has it, and whoever of
+/// another one reads is stopped (termios(3), SIGTTIN), with every task. Anything else is ours.
+fn is_ours(file: &File) -> bool {
+    tcgetpgrp(file).map_or(true, |front| front == getpgrp())
 }

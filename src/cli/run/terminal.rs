@@ -29,7 +29,11 @@ pub(super) fn host(when: When, spec: &mut TaskSpec, spawner: &dyn Spawner) -> Re
         When::Never => false,
         When::Always => true,
         // The reader of a pipe, a pager, may want the keys; the task must not take them from it.
-        When::Auto => std::io::stdin().is_terminal() && !is_pipe(std::io::stdout()),
+        When::Auto => {
+            std::io::stdin().is_terminal()
+                && !is_pipe(std::io::stdout())
+                && (spawner.kind() != "podman" || goes_there_alone())
+        }
     };
     // Asked last: what a backend is capable of is not always known without a look at the host.
     if !wanted || (when == When::Auto && spawner.capabilities().terminal.level() == Level::Unsupported) {
@@ -66,6 +70,11 @@ fn own_terminal() -> rustix::io::Result<OwnedFd> {
     // Elsewhere, /dev/tty cannot be awaited.
     let name = rustix::termios::ttyname(std::io::stdin(), Vec::new())?;
     open(name, flags, Mode::empty())
+}
+
+/// Whether all that a task says goes to our terminal: a container has one for all of its streams, or for none.
+fn goes_there_alone() -> bool {
+    same_terminal(std::io::stdout()) && same_terminal(std::io::stderr())
 }
 
 /// Whether a stream goes to the terminal that our standard input comes from.

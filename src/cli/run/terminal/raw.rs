@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::process::getpgrp;
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
 /// Holds the terminal's mode. Dropping it restores the terminal.
 pub(super) struct Raw {
@@ -47,9 +47,16 @@ impl Raw {
         state.raw
     }
 
-    /// As [`Raw::engage`], after we were stopped: a shell has set its own mode meanwhile.
+    /// As [`Raw::engage`], after SIGCONT. Where we were stopped, by SIGSTOP too, which nobody can see coming, a shell has set
+    /// its own mode meanwhile; where we were not, ours is there still, and what was found before it is what to restore.
     pub(super) fn engage_again(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).found = None;
+        let is_ours = in_foreground(self.tty.as_fd()) && tcgetattr(&self.tty).is_ok_and(|mode| is_raw(&mode));
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.raw &= is_ours;
+        if !state.raw {
+            state.found = None;
+        }
+        drop(state);
         self.engage()
     }
 
@@ -77,6 +84,10 @@ impl Drop for Raw {
     fn drop(&mut self) {
         self.restore();
     }
+}
+
+fn is_raw(mode: &Termios) -> bool {
+    !mode.local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO)
 }
 
 fn in_foreground(tty: BorrowedFd<'_>) -> bool {
