@@ -133,6 +133,21 @@ fn a_pipe_that_nobody_reads_is_refused_at_once() {
 }
 
 #[test]
+fn a_log_that_cannot_be_written_costs_neither_status_nor_report() {
+    let folder = folder();
+    let report = folder.path().join("report");
+    let mut shell = common::other("sh");
+    let script = "exec \"$0\" run -v --report \"$1\" -- sh -c 'exit 7' 2>/dev/full";
+    shell
+        .args(["-c", script, env!("CARGO_BIN_EXE_spawner")])
+        .arg(&report)
+        .env("XDG_CONFIG_HOME", "/nonexistent");
+    let ran = finish(&mut shell);
+    assert_eq!((ran.status, ran.stdout.as_str()), (7, ""), "{ran:?}");
+    assert!(report.exists(), "there is no report");
+}
+
+#[test]
 fn a_disk_that_is_full_is_told_and_nothing_lies_about() {
     let ran = run_sh(&["--report", "/dev/full"], "exit 7");
     failed(&ran, 125, &["write the report /dev/full", "the disk is full"]);

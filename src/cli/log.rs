@@ -22,6 +22,8 @@ pub(crate) fn start(verbose: u8) -> Result<(), Failure> {
         (1, _) => LevelFilter::DEBUG,
         (_, _) => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false).init();
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
+    // What cannot be written cannot be complained about there either; the attempt would be a panic.
+    log.log_internal_errors(false).init();
     Ok(())
 }
