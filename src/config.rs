@@ -25,6 +25,7 @@ use self::mistake::Mistake;
 pub use self::place::SHOWN;
 pub use self::place::usual_place;
 use crate::backends::{Backends, Kind, Settings};
+use crate::names::is_near;
 
 /// The variable that names the configuration file.
 pub const VARIABLE: &str = "SPAWNER_CONFIG";
@@ -128,6 +129,10 @@ fn settings_of(
 ) -> Result<Settings, Mistake> {
     let kinds = || Kind::ALL.iter().map(|kind| kind.name());
     let Some(kind) = table.remove("kind") else {
+        if let Some(misspelt) = table.keys().find(|key| is_near(key.get_ref(), "kind")) {
+            let name = misspelt.get_ref();
+            return Err(Mistake::unknown("key", name, ["kind"].into_iter(), key_span(misspelt)));
+        }
         let mut mistake = Mistake::new(format!("the backend `{name}` has no `kind`"), span.clone());
         let each: Vec<_> = kinds().map(|kind| format!("`kind = \"{kind}\"`")).collect();
         mistake.instead = Some(format!("add {}", each.join(" or ")));

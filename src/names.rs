@@ -3,10 +3,9 @@
 /// The nearest of the valid names, or all of them where none is near.
 pub fn instead<'a>(wrong: &str, valid: impl Iterator<Item = &'a str>) -> String {
     let valid: Vec<&str> = valid.collect();
-    let distance = |name: &str| strsim::damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase());
-    let nearest = valid.iter().min_by_key(|name| distance(name));
+    let nearest = valid.iter().min_by_key(|name| distance(wrong, name));
     match nearest {
-        Some(name) if near(wrong, name, distance(name)) => format!("did you mean `{name}`?"),
+        Some(name) if is_near(wrong, name) => format!("did you mean `{name}`?"),
         Some(_) => {
             let all: Vec<String> = valid.iter().map(|name| format!("`{name}`")).collect();
             format!("there {} {}", if all.len() == 1 { "is only" } else { "are" }, all.join(", "))
@@ -16,9 +15,14 @@ pub fn instead<'a>(wrong: &str, valid: impl Iterator<Item = &'a str>) -> String 
 }
 
 /// Whether a slip of the fingers explains it, or a name that was not written to its end.
-fn near(wrong: &str, name: &str, distance: usize) -> bool {
+pub(crate) fn is_near(wrong: &str, name: &str) -> bool {
+    let distance = distance(wrong, name);
     (distance < name.len() && distance <= 1.max(name.len() / 3))
         || (wrong.len() >= 3 && name.starts_with(wrong))
+}
+
+fn distance(wrong: &str, name: &str) -> usize {
+    strsim::damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase())
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub(crate) fn volume(text: &str) -> Result<String, String> {
     let mut parts = text.split(':');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(host), Some(inside), None | Some("ro" | "rw"), None)
-            if !host.is_empty() && inside.starts_with('/') =>
+            if host.starts_with(['/', '.']) && inside.starts_with('/') =>
         {
             Ok(text.to_owned())
         }
@@ -142,10 +142,10 @@ mod tests {
 
     #[test]
     fn volumes_and_labels_are_read_or_answered_with_good_ones() {
-        for good in ["/a:/b", "/a:/b:ro", "./x:/y:rw", "data:/var/lib/data"] {
+        for good in ["/a:/b", "/a:/b:ro", "./x:/y:rw", ".:/src"] {
             assert_eq!(volume(good).unwrap(), good);
         }
-        for bad in ["", "/a", ":/b", "/a:b", "/a:/b:rx", "/a:/b:ro:ro"] {
+        for bad in ["", "/a", ":/b", "/a:b", "data:/b", "/a:/b:rx", "/a:/b:ro:ro"] {
             assert!(volume(bad).unwrap_err().contains("HOST:CONTAINER"), "{bad}");
         }
         assert_eq!(label("a=b=c").unwrap(), ("a".into(), "b=c".into()));

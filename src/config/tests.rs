@@ -36,6 +36,10 @@ fn a_mistake_is_told_with_file_line_name_and_what_would_be_right() {
             // Then the kinds that were built in.
             "c.toml:2: unknown kind of backend `vm` (there ",
         ),
+        (
+            "[backend.x]\nmechanism = \"auto\"\nknid = \"process\"",
+            "c.toml:3: unknown key `knid` (did you mean `kind`?)",
+        ),
         ("\n[backend.x]\n", "c.toml:2: the backend `x` has no `kind` (add `kind = \"process\"`"),
         #[cfg(all(unix, feature = "podman", feature = "remote"))]
         ("\n[backend.x]\n", "(add `kind = \"process\"` or `kind = \"podman\"` or `kind = \"remote\"`)"),

@@ -25,7 +25,7 @@ pub(crate) struct ContainerArgs {
     /// Run it as this user of the image: `name`, `uid` or `uid:gid`
     #[arg(long, value_name = "USER", help_heading = HEADING)]
     user: Option<String>,
-    /// Show it this folder, file or named volume of the host; repeatable
+    /// Show it this folder or file of the host; repeatable
     #[arg(long = "volume", value_name = "HOST:CONTAINER[:ro]", value_parser = values::volume, help_heading = HEADING)]
     volumes: Vec<String>,
     /// Have an init as its first process, or with `=false` none
