@@ -9,9 +9,11 @@
     )
 )]
 
+mod records;
+
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use spawner_core::{Capabilities, Capability, Error, ErrorKind, Level, Result, Spawner};
 
@@ -74,6 +76,14 @@ macro_rules! backends {
             /// Of which kind they are.
             pub fn kind(&self) -> Kind {
                 match *self { $( #[$gate] Self::$variant(_) => Kind::$variant, )* }
+            }
+
+            fn state_dir(&self) -> Option<&Path> {
+                match self { $( #[$gate] Self::$variant(config) => config.state_dir.as_deref(), )* }
+            }
+
+            fn choose_state_dir(&mut self, folder: &Path) {
+                match self { $( #[$gate] Self::$variant(config) => config.state_dir = Some(folder.to_owned()), )* }
             }
 
             fn open(&self, name: &str) -> Result<Backend> {
@@ -203,7 +213,7 @@ impl Backends {
     }
 
     /// The file that they were read from; `None` for [`Backends::builtin`].
-    pub fn source(&self) -> Option<&std::path::Path> {
+    pub fn source(&self) -> Option<&Path> {
         self.source.as_deref()
     }
 
@@ -244,18 +254,6 @@ impl Backends {
         let mut settings = settings.clone();
         settings.choose_mechanism(mechanism)?;
         settings.open(name)
-    }
-
-    /// Opens a backend of this kind, to find again what another of it started: the configured one of that
-    /// name, else another of the kind, else one about which nothing is said.
-    pub fn open_kind(&self, kind: Kind, name: Option<&str>) -> Result<Backend> {
-        let of_kind = |name: &&str| self.named.get(*name).is_some_and(|settings| settings.kind() == kind);
-        let mut candidates =
-            name.into_iter().chain([self.default.as_str()]).chain(self.named.keys().map(String::as_str));
-        match candidates.find(of_kind) {
-            Some(name) => self.open(Some(name)),
-            None => kind.settings().open(kind.name()),
-        }
     }
 
     /// Who promises `capability` at this level or above, on a host that gives all that is needed: names of

@@ -140,6 +140,70 @@ fn a_name_is_free_again_when_its_task_was_destroyed() {
 }
 
 #[test]
+fn of_those_who_take_a_name_at_once_one_has_it() {
+    let (records, mark) = (Records::new(), mark());
+    let mut starts: Vec<_> = (0..8)
+        .map(|_| {
+            let mut command = records.command(["start", "--name", "web", "--", "sleep", &mark]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let good = starts
+        .iter_mut()
+        .map(|start| start.wait().unwrap())
+        .filter(std::process::ExitStatus::success)
+        .count();
+    assert_eq!(good, 1);
+    destroy(&records, "web");
+}
+
+#[test]
+fn a_start_that_takes_long_keeps_no_other_name_waiting() {
+    let records = Records::new();
+    let held = spawner::Journal::at(records.path()).hold_name("slow", std::time::Duration::ZERO).unwrap();
+    let id = start(&records, &["--name", "quick"], "true");
+    assert!(held.is_some());
+    drop(held);
+    destroy(&records, &id);
+}
+
+/// A shell's variable would be empty, and the task nobody's.
+#[test]
+fn whose_id_cannot_be_told_is_told_elsewhere() {
+    let records = Records::new();
+    let mut shell = common::other("sh");
+    shell.args(["-c", "exec \"$0\" start -- sleep 300 >/dev/full", env!("CARGO_BIN_EXE_spawner")]);
+    let ran =
+        common::finish(shell.env("XDG_CONFIG_HOME", "/nonexistent").env("SPAWNER_STATE_DIR", records.path()));
+    assert_eq!(ran.status, 125, "{ran:?}");
+    let id = ran.stderr.lines().find_map(|line| line.split("spawner destroy ").nth(1)).expect(&ran.stderr);
+    destroy(&records, id);
+}
+
+/// What is on record elsewhere is found by whoever has the same configuration.
+#[test]
+fn a_state_folder_of_the_configuration_is_looked_into_by_all() {
+    let (records, elsewhere) = (Records::new(), common::folder());
+    let file = elsewhere.path().join("config.toml");
+    let folder = elsewhere.path().join("state");
+    let text = format!("[backend.local]\nkind = \"process\"\nstate_dir = \"{}\"\n", folder.display());
+    std::fs::write(&file, text).unwrap();
+    let config = ["--config", file.to_str().unwrap()];
+    let asked = |words: &[&str]| records.spawner(words[..1].iter().chain(&config).chain(&words[1..]));
+    let ran = asked(&["start", "--name", "web", "--", "sh", "-c", "echo out; exit 7"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    assert_eq!(names(records.path()), [""; 0].map(std::path::PathBuf::from));
+    assert_eq!(asked(&["wait", "web"]).status, 7);
+    assert_eq!(asked(&["logs", "web"]).stdout, "out\n");
+    assert!(asked(&["ps"]).stdout.contains("web"));
+    let again = asked(&["start", "--name", "web", "--", "true"]);
+    assert!(again.status == 125 && again.stderr.contains("so is"), "{again:?}");
+    let ran = asked(&["destroy", "web"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    assert_eq!(names(&folder), [""; 0].map(std::path::PathBuf::from), "files are left");
+}
+
+#[test]
 fn several_are_destroyed_side_by_side() {
     let (records, mark) = (Records::new(), mark());
     let script = format!("trap '' TERM; echo ready; sleep {mark}; sleep {mark}");

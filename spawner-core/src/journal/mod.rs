@@ -13,10 +13,12 @@
 mod account;
 mod file;
 mod host;
+mod name;
 mod page;
 mod place;
 
 pub use account::{Account, Found, Whose};
 pub use host::{Harness, Host};
+pub use name::NameHold;
 pub use page::{Claim, Note, Opening, Page};
 pub use place::Journal;

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use super::account::{Account, Found};
 use super::file::{make, remove, usual};
 use super::host;
+use super::name;
 use super::page::{Note, Opening, Page};
 use crate::cleanup::CleanupOutcome;
 use crate::error::{Error, ErrorKind, Result};
@@ -182,7 +183,7 @@ impl Journal {
         }
     }
 
-    /// Removes what lies beside no record any more: half-written ones of dead processes, and output.
+    /// Removes what lies beside no record any more: half-written ones of dead processes, output, and names that nobody holds.
     pub(crate) fn tidy(&self) -> Result<()> {
         let mut tidied = Ok(());
         for path in self.files()? {
@@ -197,10 +198,13 @@ impl Journal {
                 }
                 _ => false,
             };
-            if abandoned {
-                let failed = |source| Error::io("remove", path.display().to_string(), source);
-                tidied = tidied.and(remove(&path).map_err(failed));
-            }
+            let removed = match ending.to_str() {
+                Some(name::ENDING) => name::remove_abandoned(&path),
+                _ if abandoned => remove(&path),
+                _ => Ok(()),
+            };
+            let failed = |source| Error::io("remove", path.display().to_string(), source);
+            tidied = tidied.and(removed.map_err(failed));
         }
         tidied
     }

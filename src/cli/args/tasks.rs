@@ -46,6 +46,8 @@ pub(crate) struct PsOptions {
     /// How it is printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: ReportFormat,
+    #[command(flatten)]
+    pub(crate) configuration: Configuration,
 }
 
 const PS_EXAMPLES: &str = "\
@@ -99,6 +101,8 @@ pub(crate) struct LogsOptions {
     /// Go on until the task has ended
     #[arg(short, long)]
     pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) configuration: Configuration,
 }
 
 #[derive(Debug, Args)]
@@ -147,7 +151,7 @@ time.
 Exit status: 0 where everything was resolved, 123 where something is left, 125 where spawner itself \
 failed.";
 
-/// From which configuration the backends are.
+/// From which configuration the backends are, and the folders of their records.
 #[derive(Debug, Args)]
 pub(crate) struct Configuration {
     #[arg(long, value_name = "FILE", help = super::config_help())]

@@ -10,10 +10,10 @@ mod text;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use spawner::Backends;
+use spawner::{Backends, Settings};
 
 use self::finding::Finding;
-use super::args::{BackendOptions, DoctorOptions, ReportFormat};
+use super::args::{DoctorOptions, ReportFormat};
 use super::failure::Failure;
 use super::{out, runtime, status};
 
@@ -48,8 +48,10 @@ struct Chosen {
 }
 
 pub(crate) fn run(options: &DoctorOptions) -> Result<i32, Failure> {
-    let document =
-        Document { schema: Document::SCHEMA, findings: findings()?, backend: chosen(&options.backend)? };
+    let backends = Backends::locate(options.backend.config.as_deref())?;
+    let (name, settings) = backends.find(options.backend.backend.as_deref())?;
+    let backend = chosen(&backends, name, options.backend.mechanism.as_deref())?;
+    let document = Document { schema: Document::SCHEMA, findings: findings(settings)?, backend };
     match options.format {
         ReportFormat::Text => out::print(&text::render(&document))?,
         ReportFormat::Json => out::print_json(&document)?,
@@ -57,9 +59,9 @@ pub(crate) fn run(options: &DoctorOptions) -> Result<i32, Failure> {
     Ok(if document.backend.answered.is_some() { 0 } else { status::FAILED })
 }
 
-fn findings() -> Result<Vec<Finding>, Failure> {
+fn findings(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     let mut all = host::basics();
-    all.push(state::folder());
+    all.push(state::folder(settings));
     all.extend(host::means());
     all.extend(mechanisms::findings());
     #[cfg(all(unix, feature = "podman"))]
@@ -67,9 +69,7 @@ fn findings() -> Result<Vec<Finding>, Failure> {
     Ok(all)
 }
 
-fn chosen(options: &BackendOptions) -> Result<Chosen, Failure> {
-    let backends = Backends::locate(options.config.as_deref())?;
-    let (name, _) = backends.find(options.backend.as_deref())?;
+fn chosen(backends: &Backends, name: &str, mechanism: Option<&str>) -> Result<Chosen, Failure> {
     let mut chosen = Chosen {
         name: name.to_owned(),
         configuration: backends.source().map(|path| path.display().to_string()),
@@ -79,7 +79,7 @@ fn chosen(options: &BackendOptions) -> Result<Chosen, Failure> {
     };
     let runtime = runtime::current_thread()?;
     let asked = runtime.block_on(async {
-        let backend = backends.open_with(options.backend.as_deref(), options.mechanism.as_deref())?;
+        let backend = backends.open_with(Some(name), mechanism)?;
         let check = backend.check().await;
         let short = backend.capabilities().iter().filter_map(|(capability, support)| match support {
             spawner::Support::Guaranteed { .. } => None,

@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use spawner::Journal;
+use spawner::Settings;
 
 use super::finding::Finding;
 
 const NAME: &str = "state folder";
 
-/// Where it is, and whether anything can be written to it. Makes nothing that stays.
-pub(super) fn folder() -> Finding {
+/// Where that of a backend with these settings is, and whether anything can be written to it. Makes nothing that stays.
+pub(super) fn folder(settings: &Settings) -> Finding {
     const REMEDY: &str = "set SPAWNER_STATE_DIR to a folder that can be written to; without one, tasks run and \
                           are on no record, and none can be started detached";
-    let journal = Journal::locate();
+    let journal = settings.journal();
     let Some(folder) = journal.folder() else {
         return Finding::limited(NAME, "there is no home folder", REMEDY);
     };

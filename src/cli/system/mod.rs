@@ -10,4 +10,4 @@ use unix as own;
 #[cfg(windows)]
 use windows as own;
 
-pub(super) use own::{have_descriptors, open_device, open_lock, open_named_handle, unread_after};
+pub(super) use own::{have_descriptors, open_device, open_named_handle, unread_after};

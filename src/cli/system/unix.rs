@@ -35,11 +35,6 @@ pub(in crate::cli) fn unread_after(pause: Duration) -> bool {
     }
 }
 
-/// Opens what is locked by those who change the folder: itself.
-pub(in crate::cli) fn open_lock(folder: &Path) -> io::Result<File> {
-    File::open(folder)
-}
-
 /// Opens what the path means where that is one of our open descriptors: a file that others write to as well, at its
 /// end.
 pub(in crate::cli) fn open_named_handle(path: &Path) -> Option<io::Result<File>> {

@@ -19,11 +19,6 @@ pub(in crate::cli) fn unread_after(pause: Duration) -> bool {
     false
 }
 
-/// Opens what is locked by those who change the folder: a file in it, since a folder cannot be locked.
-pub(in crate::cli) fn open_lock(folder: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(false).open(folder.join("lock"))
-}
-
 /// Opens a device or a pipe by its name ("Naming Files, Paths, and Namespaces"), about which nothing can be asked
 /// beforehand.
 pub(in crate::cli) fn open_named_handle(path: &Path) -> Option<io::Result<File>> {

@@ -5,9 +5,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use spawner::journal::Account;
-use spawner::{Backend, Backends, Kind, Result, TaskId, TaskState};
+use spawner::{Backends, Kind, Result, TaskId, TaskState};
 use tokio::time::{Instant, timeout_at};
 
+use super::records;
 use super::state::State;
 use crate::cli::runtime;
 
@@ -33,7 +34,7 @@ pub(super) fn is_open(account: &Account, state: State) -> bool {
 }
 
 /// How these tasks are doing, as far as their backends say so in time.
-pub(super) fn states(accounts: &[&Account]) -> HashMap<TaskId, TaskState> {
+pub(super) fn states(backends: &Backends, accounts: &[&Account]) -> HashMap<TaskId, TaskState> {
     let mut states = HashMap::new();
     if accounts.is_empty() {
         return states;
@@ -42,7 +43,7 @@ pub(super) fn states(accounts: &[&Account]) -> HashMap<TaskId, TaskState> {
         runtime.block_on(async {
             let until = Instant::now() + PATIENCE;
             for account in accounts {
-                match timeout_at(until, state(account)).await {
+                match timeout_at(until, state(backends, account)).await {
                     Ok(Ok(state)) => drop(states.insert(account.opening.record.id, state)),
                     Ok(Err(error)) => tracing::debug!(%error, "how a task is doing is not known"),
                     Err(_) => return,
@@ -56,30 +57,20 @@ pub(super) fn states(accounts: &[&Account]) -> HashMap<TaskId, TaskState> {
     states
 }
 
-async fn state(account: &Account) -> Result<TaskState> {
-    let backend = open(account)?;
+async fn state(backends: &Backends, account: &Account) -> Result<TaskState> {
+    let backend = records::open(backends, account)?;
     let task = backend.recover_task(&account.record()).await?;
     let state = backend.task_state(&task).await?;
     runtime::shut_down(backend).await?;
     Ok(state)
 }
 
-/// The record says how its engine is reached, so any configuration will do.
-fn open(account: &Account) -> Result<Backend> {
-    let backends = Backends::locate(None).unwrap_or_default();
-    let kind = Kind::named(&account.opening.kind);
-    let kind = kind.ok_or_else(|| {
-        spawner::Error::new(spawner::ErrorKind::Unavailable, "open a backend of kind", &account.opening.kind)
-    })?;
-    backends.open_kind(kind, Some(&account.opening.record.backend))
-}
-
 /// Has the task's backend bring its output to where it is kept, in a thread of its own; until it has ended where
 /// `follow`.
-pub(super) fn keep_output(account: &Account, follow: bool) -> JoinHandle<Result<()>> {
-    let account = account.clone();
+pub(super) fn keep_output(backends: &Backends, account: &Account, follow: bool) -> JoinHandle<Result<()>> {
+    let (backends, account) = (backends.clone(), account.clone());
     std::thread::spawn(move || {
-        let backend = open(&account)?;
+        let backend = records::open(&backends, &account)?;
         runtime::current_thread()?.block_on(async {
             let task = backend.recover_task(&account.record()).await?;
             backend.keep_output(&task, follow).await?;

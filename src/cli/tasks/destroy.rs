@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use spawner::journal::Account;
 use spawner::run::{Finished, exit_after_destroy};
-use spawner::{Backend, Backends, CleanupOutcome, ErrorKind, Journal, Report, Task, Teardown};
+use spawner::{Backend, Backends, CleanupOutcome, ErrorKind, Report, Task, Teardown};
 
 use super::target;
 use crate::cli::args::DestroyOptions;
@@ -20,12 +20,11 @@ pub(crate) fn destroy(options: &DestroyOptions) -> Result<i32, Failure> {
         return Err(Failure::new("cannot write one report on several tasks: destroy them one by one"));
     }
     let report = options.account.report.as_deref().map(Destination::open).transpose()?;
-    let journal = Journal::locate();
     let backends = Backends::locate(options.configuration.config.as_deref())?;
     // Whoever misspells one of several names has all of them still.
     let mut targets: Vec<(Account, Backend)> = Vec::new();
     for asked in &options.tasks {
-        let account = target::find(&journal, asked)?;
+        let account = target::find(&backends, asked)?;
         if targets.iter().all(|(other, _)| other.opening.record.id != account.opening.record.id) {
             let backend = target::open(&backends, &account)?;
             targets.push((account, backend));

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use spawner::journal::Account;
-use spawner::{Error, Journal};
+use spawner::{Backends, Error};
 
-use super::asked;
 use super::target::{self, called};
+use super::{asked, records};
 use crate::cli::args::LogsOptions;
 use crate::cli::failure::Failure;
 use crate::cli::{status, system};
@@ -22,8 +22,8 @@ const QUIET: Duration = Duration::from_millis(300);
 type Keeping = std::thread::JoinHandle<spawner::Result<()>>;
 
 pub(crate) fn logs(options: &LogsOptions) -> Result<i32, Failure> {
-    let journal = Journal::locate();
-    let account = target::find(&journal, &options.task)?;
+    let backends = Backends::locate(options.configuration.config.as_deref())?;
+    let account = target::find(&backends, &options.task)?;
     let logs = account.record().logs;
     if logs.stdout.is_none() && logs.stderr.is_none() {
         return Err(Failure::new(format!(
@@ -32,7 +32,8 @@ pub(crate) fn logs(options: &LogsOptions) -> Result<i32, Failure> {
             called(&account),
         )));
     }
-    let mut keeping = asked::is_asked(&account).then(|| asked::keep_output(&account, options.follow));
+    let mut keeping =
+        asked::is_asked(&account).then(|| asked::keep_output(&backends, &account, options.follow));
     let kept = if options.follow { Ok(()) } else { finish(&mut keeping) };
     let (mut stdout, mut stderr) = (Kept::new(logs.stdout), Kept::new(logs.stderr));
     let mut copy = || -> Result<bool, Failure> {
@@ -49,7 +50,7 @@ pub(crate) fn logs(options: &LogsOptions) -> Result<i32, Failure> {
         let end = match &keeping {
             Some(keeping) if keeping.is_finished() => End::All,
             Some(_) => End::NotYet,
-            None => End::of(&journal, &account)?,
+            None => End::of(&account)?,
         };
         if copy()? {
             last = Instant::now();
@@ -84,8 +85,10 @@ enum End {
 }
 
 impl End {
-    fn of(journal: &Journal, account: &Account) -> Result<Self, Failure> {
-        let Some(now) = journal.find(account.opening.record.id)? else { return Ok(Self::All) };
+    fn of(account: &Account) -> Result<Self, Failure> {
+        let Some(now) = records::journal_of(account).find(account.opening.record.id)? else {
+            return Ok(Self::All);
+        };
         if now.gone().is_some() {
             return Ok(Self::All);
         }

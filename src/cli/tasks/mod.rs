@@ -4,6 +4,7 @@ mod asked;
 mod destroy;
 mod logs;
 mod ps;
+mod records;
 mod start;
 mod state;
 mod sweep;

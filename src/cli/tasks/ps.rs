@@ -3,7 +3,7 @@
 mod document;
 mod table;
 
-use spawner::Journal;
+use spawner::Backends;
 use terminal_size::{Width, terminal_size_of};
 
 use self::document::Document;
@@ -12,7 +12,8 @@ use crate::cli::failure::Failure;
 use crate::cli::out;
 
 pub(crate) fn ps(options: &PsOptions) -> Result<i32, Failure> {
-    let document = Document::read(&Journal::locate())?;
+    let backends = Backends::locate(options.configuration.config.as_deref())?;
+    let document = Document::read(&backends)?;
     match options.format {
         ReportFormat::Text => out::print(&table::render(&document, width()))?,
         ReportFormat::Json => out::print_json(&document)?,

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use schemars::JsonSchema;
 use serde::Serialize;
 use spawner::journal::{Account, Whose};
-use spawner::{Exit, Journal, TaskState};
+use spawner::{Exit, TaskState};
 
-use super::asked;
+use super::{asked, records};
 
 /// How a task on record is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -76,7 +76,7 @@ impl From<&TaskState> for State {
 
 /// The record and how it is doing. Between the end of a process and the note of it there is an instant, in
 /// which a task is not lost yet. `None` where the record has gone meanwhile.
-pub(super) fn settled(journal: &Journal, mut account: Account) -> Option<(Account, Whose, State)> {
+pub(super) fn settled(mut account: Account) -> Option<(Account, Whose, State)> {
     const PATIENCE: Duration = Duration::from_millis(100);
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -86,7 +86,7 @@ pub(super) fn settled(journal: &Journal, mut account: Account) -> Option<(Accoun
             return Some((account, whose, state));
         }
         std::thread::sleep(Duration::from_millis(5));
-        match journal.find(account.opening.record.id) {
+        match records::journal_of(&account).find(account.opening.record.id) {
             Ok(Some(newer)) => account = newer,
             Ok(None) => return None,
             Err(_) => return Some((account, whose, state)),

@@ -6,24 +6,23 @@ mod wait;
 use std::collections::HashMap;
 
 use spawner::journal::{Account, Found};
-use spawner::{Backends, CleanupOutcome, Fate, Journal, Kind, Resource, TaskId};
+use spawner::{Backends, CleanupOutcome, Fate, Kind, Resource, TaskId};
 
 use self::document::{Document, Swept};
-use super::Damaged;
 use super::target::called;
+use super::{Damaged, records};
 use crate::cli::args::{ReportFormat, SweepOptions};
 use crate::cli::failure::Failure;
 use crate::cli::run::names;
 use crate::cli::{out, runtime, say, status};
 
 pub(crate) fn sweep(options: &SweepOptions) -> Result<i32, Failure> {
-    let journal = Journal::locate();
-    let (before, damaged) = on_record(&journal)?;
     let backends = Backends::locate(options.configuration.config.as_deref())?;
+    let (before, damaged) = on_record(&backends)?;
     let runtime = runtime::current_thread()?;
     let (outcomes, troubles) = runtime.block_on(wait::with_spinner(resolve(&backends)));
 
-    let swept = outcomes.iter().map(|outcome| Swept::new(outcome, before.get(&outcome.task()), &journal));
+    let swept = outcomes.iter().map(|outcome| Swept::new(outcome, before.get(&outcome.task())));
     let mut document = Document::new(swept.collect(), damaged);
     // Their backends are not built in, or failed; what has gone meanwhile was resolved by somebody else.
     for account in before.values().filter(|account| account.page.path().exists()) {
@@ -65,9 +64,9 @@ pub(crate) fn schema() -> schemars::Schema {
 }
 
 /// What is to be resolved, and what cannot be read.
-fn on_record(journal: &Journal) -> Result<(HashMap<TaskId, Account>, Vec<Damaged>), Failure> {
+fn on_record(backends: &Backends) -> Result<(HashMap<TaskId, Account>, Vec<Damaged>), Failure> {
     let (mut accounts, mut damaged) = (HashMap::new(), Vec::new());
-    for found in journal.read()? {
+    for found in records::all(backends)? {
         match found {
             Found::Account(account) if account.is_for_a_sweep() => {
                 accounts.insert(account.opening.record.id, *account);
@@ -79,11 +78,14 @@ fn on_record(journal: &Journal) -> Result<(HashMap<TaskId, Account>, Vec<Damaged
     Ok((accounts, damaged))
 }
 
-/// Sweeps with a backend of each kind. A kind that fails does not keep the others from it.
+/// Sweeps every journal with a backend of each kind. A kind that fails does not keep the others from it.
 async fn resolve(backends: &Backends) -> (Vec<CleanupOutcome>, HashMap<String, String>) {
     let (mut outcomes, mut troubles) = (Vec::new(), HashMap::new());
-    for &kind in Kind::ALL {
-        let done = match backends.open_kind(kind, None) {
+    let journals = backends.journals();
+    let each =
+        journals.iter().flat_map(|journal| Kind::ALL.iter().map(move |&kind| (journal.folder(), kind)));
+    for (folder, kind) in each {
+        let done = match backends.open_kind(kind, None, folder) {
             Ok(backend) => {
                 outcomes.extend(backend.sweep().await);
                 runtime::shut_down(backend).await

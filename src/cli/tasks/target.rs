@@ -4,18 +4,18 @@ use std::path::Path;
 
 use spawner::journal::{Account, Found, Whose};
 use spawner::names::instead;
-use spawner::{Backend, Backends, Journal, Kind};
+use spawner::{Backend, Backends, Kind};
 
-use super::Damaged;
+use super::{Damaged, records};
 use crate::cli::failure::Failure;
 
 /// Fewer digits of an id are too easily those of another one tomorrow.
 const FEWEST_DIGITS: usize = 4;
 
 /// The task with this id, the only one whose id begins so, or the only one of this name.
-pub(super) fn find(journal: &Journal, asked: &str) -> Result<Account, Failure> {
+pub(super) fn find(backends: &Backends, asked: &str) -> Result<Account, Failure> {
     let (mut accounts, mut damaged) = (Vec::new(), Vec::new());
-    for found in journal.read()? {
+    for found in records::all(backends)? {
         match found {
             Found::Account(account) => accounts.push(*account),
             Found::Damaged { path, why } => damaged.push((path, why)),
@@ -92,8 +92,9 @@ pub(super) fn open(backends: &Backends, account: &Account) -> Result<Backend, Fa
         Whose::OtherUser => return Err(cannot("it is another user's; ask as that user")),
         Whose::Living | Whose::Dead | Whose::OtherBoot => {}
     }
-    let kind = Kind::named(&account.opening.kind).ok_or_else(|| {
-        cannot(&format!("this program has no backend of kind `{}`", account.opening.kind.escape_debug()))
-    })?;
-    Ok(backends.open_kind(kind, Some(&account.opening.record.backend))?)
+    if Kind::named(&account.opening.kind).is_none() {
+        let kind = account.opening.kind.escape_debug();
+        return Err(cannot(&format!("this program has no backend of kind `{kind}`")));
+    }
+    Ok(records::open(backends, account)?)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spawner::{Backends, ErrorKind, Exit, Journal};
+use spawner::{Backends, ErrorKind, Exit};
 
 use super::target;
 use crate::cli::args::WaitOptions;
@@ -11,11 +11,11 @@ use crate::cli::run::about_exit;
 use crate::cli::{runtime, say, status};
 
 pub(crate) fn wait(options: &WaitOptions) -> Result<i32, Failure> {
-    let account = target::find(&Journal::locate(), &options.task)?;
+    let backends = Backends::locate(options.configuration.config.as_deref())?;
+    let account = target::find(&backends, &options.task)?;
     if let Some(exit) = account.exit() {
         return Ok(told(exit));
     }
-    let backends = Backends::locate(options.configuration.config.as_deref())?;
     let backend = target::open(&backends, &account)?;
     runtime::serve(backend, async |backend| {
         let ended = async {

@@ -3,12 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use spawner::journal::{Account, Found, Host, Whose};
-use spawner::{Exit, Journal, ProcessIdentity, Resource, TaskRecord};
+use spawner::{Backends, Exit, Journal, ProcessIdentity, Resource, TaskRecord};
 
 use crate::cli::failure::Failure;
-use crate::cli::tasks::Damaged;
-use crate::cli::tasks::asked;
 use crate::cli::tasks::state::{self, State};
+use crate::cli::tasks::{Damaged, asked, records};
 
 /// What `spawner ps --format json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -17,7 +16,7 @@ pub(crate) struct Document {
     schema: &'static str,
     /// Where it was asked. A pid means something only there.
     host: Host,
-    /// The folder that holds the records; `null` where there is none.
+    /// The folder that holds the records where a backend has no `state_dir` of its own; `null` where there is none.
     folder: Option<String>,
     /// Every task on record: of living harnesses, detached ones, what dead harnesses left, and those of
     /// elsewhere; the tasks of one harness together, the oldest first.
@@ -63,22 +62,22 @@ pub(super) struct HarnessPart {
 impl Document {
     const SCHEMA: &'static str = "spawner.ps/1";
 
-    pub(super) fn read(journal: &Journal) -> Result<Self, Failure> {
+    pub(super) fn read(backends: &Backends) -> Result<Self, Failure> {
         let (mut settled, mut damaged) = (Vec::new(), Vec::new());
-        for found in journal.read()? {
+        for found in records::all(backends)? {
             match found {
-                Found::Account(account) => settled.extend(state::settled(journal, *account)),
+                Found::Account(account) => settled.extend(state::settled(*account)),
                 Found::Damaged { path, why } => damaged.push(Damaged::new(&path, why)),
             }
         }
         let open = settled.iter().filter(|(account, _, state)| asked::is_open(account, *state));
-        let told = asked::states(&open.map(|(account, ..)| account).collect::<Vec<_>>());
+        let told = asked::states(backends, &open.map(|(account, ..)| account).collect::<Vec<_>>());
         let mut tasks: Vec<_> = settled
             .into_iter()
             .map(|(account, whose, state)| match told.get(&account.opening.record.id) {
                 // Whoever told it has written down how it ended.
                 Some(told) => {
-                    let newer = journal.find(account.opening.record.id).ok().flatten();
+                    let newer = records::journal_of(&account).find(account.opening.record.id).ok().flatten();
                     Entry::new(&newer.unwrap_or(account), whose, told.into())
                 }
                 None => Entry::new(&account, whose, state),
@@ -86,7 +85,7 @@ impl Document {
             .collect();
         tasks.sort_by_cached_key(Entry::place);
         damaged.sort_by(|one, other| one.file.cmp(&other.file));
-        let folder = journal.folder().map(|folder| folder.display().to_string());
+        let folder = Journal::locate().folder().map(|folder| folder.display().to_string());
         Ok(Self { schema: Self::SCHEMA, host: Host::own(), folder, tasks, damaged })
     }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use spawner::journal::{Account, Harness};
 use spawner::report::CleanupPart;
-use spawner::{CleanupOutcome, Journal, TaskRecord, Verdict};
+use spawner::{CleanupOutcome, TaskRecord, Verdict};
 
 use crate::cli::tasks::Damaged;
 use crate::cli::tasks::target::called;
@@ -54,10 +54,10 @@ struct Unresolved {
 }
 
 impl Swept {
-    pub(super) fn new(outcome: &CleanupOutcome, before: Option<&Account>, journal: &Journal) -> Self {
+    pub(super) fn new(outcome: &CleanupOutcome, before: Option<&Account>) -> Self {
         // Whoever looked with all that there is took it off the record, whether or not that is a proof.
         let looked = match before {
-            Some(_) => journal.page(outcome.task()).is_ok_and(|page| !page.path().exists()),
+            Some(account) => !account.page.path().exists(),
             None => outcome.leftovers().next().is_none(),
         };
         let resolved = match outcome.verdict() {
