@@ -79,11 +79,11 @@ macro_rules! backends {
             }
 
             fn state_dir(&self) -> Option<&Path> {
-                match self { $( #[$gate] Self::$variant(config) => config.state_dir.as_deref(), )* }
+                match *self { $( #[$gate] Self::$variant(ref config) => config.state_dir.as_deref(), )* }
             }
 
             fn choose_state_dir(&mut self, folder: &Path) {
-                match self { $( #[$gate] Self::$variant(config) => config.state_dir = Some(folder.to_owned()), )* }
+                match *self { $( #[$gate] Self::$variant(ref mut config) => config.state_dir = Some(folder.to_owned()), )* }
             }
 
             fn open(&self, name: &str) -> Result<Backend> {
