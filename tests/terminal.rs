@@ -128,28 +128,34 @@ fn the_terminal_is_restored_when_a_signal_ends_it() {
         let mark = mark();
         screen.line(&format!("spawner run -- sh -c 'echo ready; exec sleep {mark}' {mark}; echo status $?"));
         screen.shows("ready");
-        assert!(
-            Command::new("kill")
-                .args([&format!("-{signal}"), &program_of(&mark)])
-                .status()
-                .unwrap()
-                .success()
-        );
+        send(signal, &mark);
         screen.shows("status 143");
         screen.is_restored();
     }
 }
 
-#[test]
-fn the_program_can_be_stopped_and_continued() {
-    let screen = Screen::open();
+/// Has a task that waits for a line, and sends the program this signal.
+#[track_caller]
+fn waits_for_a_line_and_is_sent(screen: &Screen, signal: &str) {
     let mark = mark();
     screen.line(&format!(
         "spawner run -- sh -c 'echo ready; read line; echo got $line' {mark}; echo status $?"
     ));
     screen.shows("ready");
-    let pid = program_of(&mark);
-    assert!(Command::new("kill").args(["-TSTP", &pid]).status().unwrap().success());
+    send(signal, &mark);
+}
+
+/// Sends the program with this mark a signal.
+#[track_caller]
+fn send(signal: &str, mark: &str) {
+    let sent = Command::new("kill").args([&format!("-{signal}"), &program_of(mark)]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn the_program_can_be_stopped_and_continued() {
+    let screen = Screen::open();
+    waits_for_a_line_and_is_sent(&screen, "TSTP");
     screen.shows("[1]+  Stopped");
     screen.is_restored();
     screen.line("clear; fg");
@@ -163,12 +169,7 @@ fn the_program_can_be_stopped_and_continued() {
 #[test]
 fn to_continue_what_was_not_stopped_changes_nothing() {
     let screen = Screen::open();
-    let mark = mark();
-    screen.line(&format!(
-        "spawner run -- sh -c 'echo ready; read line; echo got $line' {mark}; echo status $?"
-    ));
-    screen.shows("ready");
-    assert!(Command::new("kill").args(["-CONT", &program_of(&mark)]).status().unwrap().success());
+    waits_for_a_line_and_is_sent(&screen, "CONT");
     screen.line("word");
     screen.shows("got word");
     screen.shows("status 0");
@@ -178,12 +179,7 @@ fn to_continue_what_was_not_stopped_changes_nothing() {
 #[test]
 fn who_was_stopped_unforeseen_has_the_terminal_again_when_it_is_in_front() {
     let screen = Screen::open();
-    let mark = mark();
-    screen.line(&format!(
-        "spawner run -- sh -c 'echo ready; read line; echo got $line' {mark}; echo status $?"
-    ));
-    screen.shows("ready");
-    assert!(Command::new("kill").args(["-STOP", &program_of(&mark)]).status().unwrap().success());
+    waits_for_a_line_and_is_sent(&screen, "STOP");
     screen.shows("[1]+  Stopped");
     screen.line("clear; fg");
     screen.shows(env!("CARGO_BIN_EXE_spawner"));
