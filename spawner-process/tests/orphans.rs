@@ -2,13 +2,12 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use common::freezer::Freezer;
 use common::{Witness, field, keeper_of, parent, poll, signal, with};
-use spawner_core::{Exit, Fate, Input, Output, Spawner, Task, TaskSpec, Teardown, Verdict};
-use spawner_process::{Choice, ProcessSpawner};
-use tokio::io::AsyncReadExt as _;
+use spawner_core::{Exit, Fate, Spawner, TaskSpec, Teardown, Verdict};
+use spawner_process::Choice;
 
 const MECHANISMS: [Choice; 2] = [Choice::CgroupV2, Choice::Subreaper];
 
@@ -42,44 +41,6 @@ async fn a_keeper_that_its_task_has_leave_as_if_all_was_well_is_not_believed() {
         let outcome = spawner.destroy_task(&task, &Teardown::default()).await;
         assert!(outcome.is_clean(), "{name}: {outcome:?}");
         spawner.shutdown().await.unwrap();
-    }
-}
-
-/// A control group, version 1, whose members nothing ends as long as it is frozen.
-struct Freezer(PathBuf);
-
-impl Freezer {
-    fn new(name: &str) -> Option<Self> {
-        let own = Path::new("/sys/fs/cgroup/freezer").join(format!("{name}-{}", std::process::id()));
-        std::fs::create_dir(&own).inspect_err(|error| eprintln!("skipped: no freezer: {error}")).ok()?;
-        Some(Self(own))
-    }
-
-    fn say(&self, state: &str) {
-        std::fs::write(self.0.join("freezer.state"), state).unwrap();
-    }
-
-    /// A task whose one child is in it, and the pid of that.
-    async fn start(&self, spawner: &ProcessSpawner) -> (Task, u32) {
-        let script = "sh -c 'echo $$ > \"$0\"; echo $$; exec sleep 300' \"$0\" & wait";
-        let door = self.0.join("cgroup.procs");
-        let argv = ["sh".into(), "-c".into(), script.into(), door.into_os_string()];
-        let spec = TaskSpec::new(argv).stdin(Input::Null).stdout(Output::Stream);
-        let task = spawner.spawn_task(&spec).await.unwrap();
-        let mut stdout = spawner.task_output(&task).await.unwrap().stdout.unwrap();
-        let mut line = Vec::new();
-        while line.last() != Some(&b'\n') {
-            line.push(stdout.read_u8().await.unwrap());
-        }
-        (task, String::from_utf8(line).unwrap().trim().parse().unwrap())
-    }
-}
-
-impl Drop for Freezer {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir(&self.0) {
-            eprintln!("{}: {error}", self.0.display());
-        }
     }
 }
 

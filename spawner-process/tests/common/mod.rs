@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // Each test uses some of it.
 
+pub(crate) mod freezer;
+
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;

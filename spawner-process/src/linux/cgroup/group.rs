@@ -1,6 +1,6 @@
 //! One control group, version 2, that this process made.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,6 +17,8 @@ pub(crate) struct Group {
     events: File,
     /// The files that tell whether it is as it was made, and what they say then.
     controls: OnceCell<Vec<(File, &'static str)>>,
+    /// Whether it was found to be removed, which a task may do that has left it.
+    removed: Cell<bool>,
 }
 
 impl Group {
@@ -42,7 +44,13 @@ impl Group {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH;
         let folder = rustix::fs::open(path, flags, Mode::empty())?.into();
         let events = File::open(path.join("cgroup.events"))?;
-        Ok(Self { path: path.to_owned(), folder, events, controls: OnceCell::new() })
+        Ok(Self {
+            path: path.to_owned(),
+            folder,
+            events,
+            controls: OnceCell::new(),
+            removed: Cell::new(false),
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -54,9 +62,15 @@ impl Group {
         self.folder.as_fd()
     }
 
-    /// Readable with POLLPRI whenever `cgroup.events` changes.
-    pub(crate) fn events(&self) -> BorrowedFd<'_> {
-        self.events.as_fd()
+    /// Readable with POLLPRI whenever `cgroup.events` has changed since the last [`Group::is_empty`]; `None` where the group
+    /// is known to be removed, since that file would be readable for ever.
+    pub(crate) fn events(&self) -> Option<BorrowedFd<'_>> {
+        (!self.removed.get()).then(|| self.events.as_fd())
+    }
+
+    /// Whether it was found to be removed. At its path there may be another one.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed.get()
     }
 
     /// Marks it as that of a task which may outlive its harness.
@@ -64,11 +78,18 @@ impl Group {
         Ok(rustix::fs::setxattr(&self.path, DETACHED, b"1", rustix::fs::XattrFlags::empty())?)
     }
 
-    /// Whether no process is in it or below it.
+    /// Whether no process is in it or below it. The kernel removes none that is populated, and lets nobody into one that
+    /// is removed, so its absence says the same.
     pub(crate) fn is_empty(&self) -> io::Result<bool> {
         let mut buffer = [0u8; 128];
-        let read = self.events.read_at(&mut buffer, 0)?;
-        Ok(!buffer[..read].starts_with(b"populated 1"))
+        match self.events.read_at(&mut buffer, 0) {
+            Ok(read) => Ok(!buffer[..read].starts_with(b"populated 1")),
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {
+                self.removed.set(true);
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Kills every process in it and below it, atomically against forking.

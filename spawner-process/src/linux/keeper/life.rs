@@ -116,6 +116,16 @@ impl Life {
         self.woken |= child;
     }
 
+    /// Hears of a change of the control group, which would be told again and again before it is looked at: that comes next
+    /// where there is no child.
+    pub(super) fn group_changed(&self, group: &Group) {
+        if !self.childless
+            && let Err(error) = group.is_empty()
+        {
+            tracing::debug!(%error, "a control group cannot be read");
+        }
+    }
+
     /// The main process's end, once.
     pub(super) fn take_end(&mut self) -> Option<Ended> {
         self.end.take()

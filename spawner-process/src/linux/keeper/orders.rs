@@ -98,7 +98,7 @@ impl Keeper {
             failed(PathBuf::from("/sys/fs/cgroup"), error);
         }
         if let Some(Ok(group)) = &self.group {
-            let used_up = life.used_up_group();
+            let used_up = life.used_up_group() || group.is_removed();
             let removed = if used_up { group.remove() } else { group.remove_below() };
             match removed {
                 Ok(()) if used_up => self.group = Some(Err(io::ErrorKind::NotFound.into())),

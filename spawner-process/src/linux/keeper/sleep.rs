@@ -22,14 +22,16 @@ impl Keeper {
         let socket = self.wire.interest();
         let group = self.group.as_ref().and_then(|group| group.as_ref().ok());
         let watched = group.filter(|_| self.life.as_ref().is_some_and(Life::awaits_group));
+        let watched = watched.and_then(|group| Some((group, group.events()?)));
         let socket_fd = self.wire.socket().clone();
         let mut fds = vec![PollFd::from_borrowed_fd(self.wake.fd(), PollFlags::IN)];
         if !socket.is_empty() {
             fds.push(PollFd::from_borrowed_fd(socket_fd.as_fd(), socket));
         }
-        if let Some(group) = watched {
-            fds.push(PollFd::from_borrowed_fd(group.events(), PollFlags::PRI));
-        }
+        let watched = watched.map(|(group, events)| {
+            fds.push(PollFd::from_borrowed_fd(events, PollFlags::PRI));
+            (group, fds.len() - 1)
+        });
         if let Some(reports) = self.life.as_ref().and_then(Life::reports) {
             fds.push(PollFd::from_borrowed_fd(reports, PollFlags::IN));
         }
@@ -58,6 +60,7 @@ impl Keeper {
             crate::linux::sys::give_memory_back();
             crate::linux::sys::give_stack_back();
         }
+        let changed = watched.filter(|&(_, at)| !fds[at].revents().is_empty()).map(|(group, _)| group);
         let woken = !fds[0].revents().is_empty();
         let spoken_to = !socket.is_empty() && !fds[1].revents().is_empty();
         if woken {
@@ -65,6 +68,9 @@ impl Keeper {
         }
         if let Some(life) = &mut self.life {
             life.wake(woken || crowd);
+            if let Some(group) = changed {
+                life.group_changed(group);
+            }
         }
         if spoken_to {
             self.listen()?;
