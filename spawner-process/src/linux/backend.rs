@@ -263,7 +263,7 @@ impl Spawner for ProcessSpawner {
             return Err(ended());
         }
         let link = live.link().ok_or_else(ended)?;
-        match link.ask(Order::Signal(signal), Vec::new()).await? {
+        match link.have_done(Order::Signal(signal)).await? {
             Reply::Done => Ok(()),
             Reply::Failed(_) if live.exit().is_some() => Err(ended()),
             Reply::Failed(why) => Err(Error::new(

@@ -5,13 +5,23 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use spawner_core::{Error, ProcessIdentity, Result};
-use tokio::time::Instant;
+use rustix::process::Signal;
+use spawner_core::proc::Stat;
+use spawner_core::{Error, ErrorKind, ProcessIdentity, Result};
+use tokio::time::{Instant, timeout};
 
+use super::leaving::signal_by_identity;
 use super::link::{Hear, Link};
 use super::supervisor::Supervisor;
 use crate::linux::words::{Ended, Order, Reply, Request, Sight, ToSupervisor, Word};
+
+/// How long a keeper may take to hear an order before it counts as stuck: somebody may have stopped it.
+pub(super) const HEARING: Duration = Duration::from_secs(1);
+
+/// How often a keeper that is awaited is looked at: that something stopped it sends no notice.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A keeper, seen from the harness.
 #[derive(Debug)]
@@ -119,6 +129,15 @@ impl KeeperLink {
         Ok(reply)
     }
 
+    /// The same for what takes no time, of a keeper that is let go on where it is stopped.
+    pub(crate) async fn have_done(&self, order: Order) -> Result<Reply> {
+        let number = self.say(order, Vec::new())?;
+        let asked = Asked { link: self, number };
+        let Ok(reply) = timeout(HEARING, self.answer_awake(number)).await else { return Err(unheard()) };
+        std::mem::forget(asked);
+        reply
+    }
+
     /// Says something, to which [`KeeperLink::answer`] gets the answer.
     pub(crate) fn say(&self, order: Order, descriptors: Vec<OwnedFd>) -> Result<u32> {
         let number = self.link.with(|state| {
@@ -132,6 +151,51 @@ impl KeeperLink {
     pub(crate) async fn answer(&self, number: u32) -> Result<Reply> {
         self.link.until(|state| state.replies.remove(&number)).await.map_err(lost)
     }
+
+    /// The same, however long it takes, of a keeper that is awake: one that is found to be stopped is let go on, and an
+    /// error where it stays so. Who executes a program on a slow file system sleeps, and is not stopped.
+    pub(crate) async fn answer_awake(&self, number: u32) -> Result<Reply> {
+        let answer = self.answer(number);
+        tokio::pin!(answer);
+        let mut stopped_since = None;
+        loop {
+            if let Ok(reply) = timeout(LOOK_AGAIN, &mut answer).await {
+                return reply;
+            }
+            if !self.is_stopped() {
+                stopped_since = None;
+                continue;
+            }
+            let since = *stopped_since.get_or_insert_with(|| {
+                if let Err(error) = signal_by_identity(&self.identity, Signal::CONT) {
+                    tracing::warn!(%error, "a keeper may stay stopped");
+                }
+                Instant::now()
+            });
+            if since.elapsed() > HEARING {
+                return Err(unheard());
+            }
+        }
+    }
+
+    /// Returns where it is found to be stopped; a task may have done that.
+    pub(super) async fn stopped(&self) {
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            if self.is_stopped() {
+                return;
+            }
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        Stat::of(self.pid).is_ok_and(|stat| matches!(stat.state, b'T' | b't'))
+    }
+}
+
+/// It does not answer in time.
+pub(super) fn unheard() -> Error {
+    Error::new(ErrorKind::TimedOut, "be heard by", "the keeper of the task")
 }
 
 fn lost(source: io::Error) -> Error {

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use spawner_core::lifeline::Helper;
 use spawner_core::{Error, ErrorKind, ProcessIdentity, Result};
 
@@ -15,14 +16,20 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Ends a keeper that is not this process's child, nor its supervisor's any more, through a pidfd.
 pub(crate) fn end_by_identity(keeper: &ProcessIdentity) -> Result<()> {
-    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-    let failed = |errno: Errno| Error::io("end the keeper", keeper.to_string(), errno.into());
+    signal_by_identity(keeper, Signal::KILL)
+}
+
+/// Signals a keeper through a pidfd; one that has ended hears nothing.
+pub(super) fn signal_by_identity(keeper: &ProcessIdentity, signal: Signal) -> Result<()> {
+    let failed = |errno: Errno| {
+        Error::io(format!("send signal {} to the keeper", signal.as_raw()), keeper.to_string(), errno.into())
+    };
     let Some(pid) = Pid::from_raw(keeper.pid.cast_signed()) else { return Ok(()) };
-    let ended = pidfd_open(pid, PidfdFlags::empty()).and_then(|pidfd| {
+    let signalled = pidfd_open(pid, PidfdFlags::empty()).and_then(|pidfd| {
         // Only after the pidfd is had does the identity say whose it is.
-        if keeper.is_alive() { pidfd_send_signal(pidfd, Signal::KILL) } else { Ok(()) }
+        if keeper.is_alive() { pidfd_send_signal(pidfd, signal) } else { Ok(()) }
     });
-    match ended {
+    match signalled {
         Err(Errno::SRCH) => Ok(()),
         other => other.map_err(failed),
     }
@@ -59,9 +66,9 @@ impl Leaving {
         let failed = |source| Error::io("await the end of", "the supervisor", source);
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while !self.0.has_ended() {
-            let pid = rustix::process::Pid::from_raw(self.0.pid().cast_signed());
+            let pid = Pid::from_raw(self.0.pid().cast_signed());
             let pid = pid.ok_or_else(|| failed(std::io::ErrorKind::InvalidData.into()))?;
-            let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
+            let pidfd = pidfd_open(pid, PidfdFlags::empty());
             let pidfd = match pidfd {
                 // It ended just now, in a harness that has the kernel reap its children.
                 Err(Errno::SRCH) => continue,

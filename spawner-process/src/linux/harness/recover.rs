@@ -16,10 +16,9 @@ use spawner_core::{
 use tokio::time::Instant;
 
 use super::evidence;
-use super::keeper_link::{KeeperLink, KeeperState};
+use super::keeper_link::{HEARING, KeeperLink, KeeperState};
 use super::link::Link;
 use super::live::Live;
-use super::rungs::HEARING;
 use super::sweep::see_off_helpers;
 use crate::linux::backend::ProcessSpawner;
 use crate::linux::remains::Remains;

@@ -10,17 +10,13 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout};
 
 use super::evidence;
-use super::keeper_link::KeeperLink;
+use super::keeper_link::{HEARING, KeeperLink, unheard};
 use super::keepers::Keepers;
 use super::live::Live;
 use super::orphans::Left;
 use crate::linux::backend::Shared;
 use crate::linux::remains::Remains;
 use crate::linux::words::{Member, Order, Orphans, Reply};
-use spawner_core::proc::Stat;
-
-/// How long a keeper may take to hear an order before it counts as stuck: somebody may have stopped it.
-pub(super) const HEARING: Duration = Duration::from_secs(1);
 
 /// How many looks in a row may see that something runs and nobody to name, and the pause between two: well within the
 /// time that looking has.
@@ -45,18 +41,14 @@ impl ProcessRungs {
         };
         match timeout(HEARING, link.ask(order, Vec::new())).await {
             Ok(reply) => reply,
-            Err(_) => Err(Error::new(ErrorKind::TimedOut, "be heard by", "the keeper of the task")),
+            Err(_) => Err(unheard()),
         }
     }
 
-    /// Returns where the keeper is found to be stopped; a task may have done that.
+    /// Returns where the keeper is found to be stopped.
     async fn stopped(&self) {
-        let Some(keeper) = self.live.link() else { return };
-        loop {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            if Stat::of(keeper.pid).is_ok_and(|stat| matches!(stat.state, b'T' | b't')) {
-                return;
-            }
+        if let Some(keeper) = self.live.link() {
+            keeper.stopped().await;
         }
     }
 

@@ -47,7 +47,7 @@ impl ProcessSpawner {
         self.sweep_aside(birth.record.id);
         let (keeper, record, page) = (Arc::clone(&birth.keeper), birth.record.clone(), birth.page.clone());
         let guard = StartGuard::new(&self.shared.ledger, move || birth.undo(number));
-        match keeper.answer(number).await {
+        match keeper.answer_awake(number).await {
             Ok(Reply::Started(started)) => {
                 guard.succeed();
                 let had = (streams.ends, page);
@@ -78,7 +78,7 @@ struct Birth {
 impl Birth {
     /// Waits for the start that can no longer be called back, and ends what was started.
     async fn undo(self, number: u32) -> Option<CleanupOutcome> {
-        let task = match tokio::time::timeout(PATIENCE, self.keeper.answer(number)).await {
+        let task = match tokio::time::timeout(PATIENCE, self.keeper.answer_awake(number)).await {
             Ok(Ok(Reply::Started(started))) => {
                 let had = (Ends::default(), self.page);
                 self.shared.adopt(self.record, self.linger, started, self.keeper, had)
