@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -31,6 +32,8 @@ pub(crate) struct KeeperLink {
     /// Who forked it, where that was this harness's own.
     pub(crate) supervisor: Option<Arc<Supervisor>>,
     pub(crate) link: Link<KeeperState>,
+    /// Whether the supervisor does not wait for it.
+    detached: AtomicBool,
 }
 
 /// What a keeper has said about its present task.
@@ -100,8 +103,23 @@ impl Drop for Asked<'_> {
 }
 
 impl KeeperLink {
+    pub(super) fn new(
+        identity: ProcessIdentity,
+        supervisor: Option<Arc<Supervisor>>,
+        link: Link<KeeperState>,
+    ) -> Self {
+        let pid = identity.pid.cast_signed();
+        Self { pid, identity, supervisor, link, detached: AtomicBool::new(false) }
+    }
+
+    /// Whether it can have another task: a supervisor that does not wait for it would not wait for that one either.
+    pub(super) fn is_for_any_task(&self) -> bool {
+        !self.detached.load(Ordering::Relaxed)
+    }
+
     /// Has the supervisor not wait for this keeper, nor end it, when the harness is dead.
     pub(crate) fn detach(&self) {
+        self.detached.store(true, Ordering::Relaxed);
         let told =
             self.supervisor.as_ref().map(|own| own.link.say(&ToSupervisor::Detach(self.pid), Vec::new()));
         if let Some(Err(error)) = told {

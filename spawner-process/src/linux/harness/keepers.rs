@@ -48,10 +48,10 @@ impl Keepers {
         }
     }
 
-    /// Takes a keeper back whose task was proved gone, for the next one.
+    /// Takes a keeper back whose task was proved gone, for the next one; or has it leave.
     pub(crate) fn give_back(&self, keeper: Arc<KeeperLink>) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MOST_IDLE {
+        if idle.len() < MOST_IDLE && keeper.is_for_any_task() {
             idle.push(keeper);
         } else {
             keeper.link.close();
@@ -97,7 +97,7 @@ impl Keepers {
                     start_time: 0,
                     ..ProcessIdentity::own()
                 });
-                Ok(Arc::new(KeeperLink { pid, identity, supervisor: Some(Arc::clone(&supervisor)), link }))
+                Ok(Arc::new(KeeperLink::new(identity, Some(Arc::clone(&supervisor)), link)))
             }
             Err(libc::EMFILE) => Err(Error::io("get a keeper from", "the supervisor", Errno::MFILE.into())),
             Err(errno) => {

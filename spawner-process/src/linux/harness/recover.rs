@@ -185,8 +185,7 @@ async fn knock(keeper: &ProcessIdentity, door: &Path) -> Result<Option<KeeperLin
         while Instant::now() < until {
             if let Some(socket) = enter(door) {
                 let link = Link::new(socket, KeeperState::default()).map_err(failed)?;
-                let pid = keeper.pid.cast_signed();
-                return Ok(Some(KeeperLink { pid, identity: keeper.clone(), supervisor: None, link }));
+                return Ok(Some(KeeperLink::new(keeper.clone(), None, link)));
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
