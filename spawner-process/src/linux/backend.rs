@@ -14,11 +14,13 @@ use spawner_core::{
     Admitted, Capabilities, Check, CleanupOutcome, Error, ErrorKind, Evidence, Exit, Journal,
     ProcessIdentity, Registry, Result, Rungs, Spawner, Task, TaskId, TaskRecord, TaskState, TaskStreams,
 };
+use tokio::time::Instant;
 
 use crate::config::ProcessConfig;
 use crate::linux::cgroup::Limiters;
 use crate::linux::harness::keeper_link::KeeperLink;
 use crate::linux::harness::keepers::Keepers;
+use crate::linux::harness::leaving::{self, Leaving};
 use crate::linux::harness::live::Live;
 use crate::linux::harness::rungs::ProcessRungs;
 use crate::linux::probe;
@@ -93,14 +95,19 @@ impl ProcessSpawner {
         self.shared.set_up.mechanism
     }
 
-    /// Ends every task that is still there, and waits until the supervisor has ended too, which it does when
-    /// everything of this spawner was ended and removed.
+    /// Ends every task that is still there, but for detached ones, and waits until all helpers have ended too, which they
+    /// do when everything of this spawner was ended and removed. An error says that something of a task may still be there:
+    /// its keeper has not ended within 20 seconds, or ended before it saw that nothing is left.
     pub async fn shutdown(self) -> Result<()> {
         self.shared.sweep.done().await;
-        match self.shared.close() {
-            Some(supervisor) => supervisor.left().await,
+        let tasks = self.shared.tasks.all();
+        let supervisor = self.shared.close();
+        let deadline = Instant::now() + leaving::PATIENCE;
+        let left = match supervisor {
+            Some(supervisor) => supervisor.left(deadline).await,
             None => Ok(()),
-        }
+        };
+        left.and(leaving::seen_through(&tasks, deadline).await)
     }
 
     /// The same for a program that called [`fork_supervisor`](crate::fork_supervisor): its helpers end side by
@@ -171,7 +178,7 @@ impl Shared {
         self.tasks.forget(live.id);
     }
 
-    fn close(&self) -> Option<crate::linux::harness::leaving::Leaving> {
+    fn close(&self) -> Option<Leaving> {
         for live in self.tasks.all() {
             live.abandon();
         }

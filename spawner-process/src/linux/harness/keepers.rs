@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use spawner_core::lifeline::{self, Lifeline};
 use spawner_core::{Error, ErrorKind, ProcessIdentity, Result};
+use tokio::time::Instant;
 
 use super::keeper_link::{KeeperLink, KeeperState};
 use super::leaving::{Leaving, PATIENCE, end_by_identity, see_off};
@@ -191,7 +192,7 @@ impl Keepers {
             keeper.link.close();
         }
         let Some(leaving) = self.close() else { return Ok(()) };
-        leaving.left().await?;
+        leaving.left(Instant::now() + PATIENCE).await?;
         idle.iter().try_for_each(|keeper| lifeline::reap_inherited(keeper.pid.cast_unsigned(), PATIENCE))
     }
 
