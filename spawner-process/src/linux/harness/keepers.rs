@@ -14,6 +14,7 @@ use super::leaving::{Leaving, PATIENCE, end_by_identity, see_off};
 use super::link::Link;
 use super::supervisor::{Supervisor, SupervisorState, Waiting};
 use crate::linux::hook;
+use crate::linux::remains::names;
 use crate::linux::supervisor::ROLE;
 use crate::linux::words::{Order, Orphans, Request, SetUp, ToSupervisor};
 
@@ -127,10 +128,7 @@ impl Keepers {
         let link = Link::new(lifeline.socket, state).map_err(broken)?;
         let mut set_up = SetUp { single, ..self.set_up.clone() };
         if let Some(parent) = &mut set_up.group {
-            // A name that says whose it is, and is new for each supervisor.
-            let own = ProcessIdentity::own();
-            *parent =
-                parent.join(format!("spawner-{}-{}-{}", own.pid, lifeline.helper.pid(), own.start_time));
+            *parent = parent.join(names::of_harness(&ProcessIdentity::own(), lifeline.helper.pid()));
         }
         link.say(&ToSupervisor::SetUp(set_up.clone()), Vec::new()).map_err(broken)?;
         let identity = ProcessIdentity::of(lifeline.helper.pid());

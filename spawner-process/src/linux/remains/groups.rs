@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use spawner_core::ProcessIdentity;
 
+use super::names::{self, owner};
 use crate::linux::cgroup::{self, Limiters, Tables};
 
 /// The control groups that one keeper made for its tasks.
@@ -71,27 +72,6 @@ impl Groups {
     }
 }
 
-/// Which keeper a group's name tells.
-struct Owner {
-    pid: u32,
-    start_time: u64,
-}
-
-impl Owner {
-    fn is(&self, keeper: &ProcessIdentity) -> bool {
-        (self.pid, self.start_time) == (keeper.pid, keeper.start_time)
-    }
-}
-
-/// Reads `task-<index>-<pid>-<start>-<n>` and `spawner-<supervisor>-<index>-<pid>-<start>-<n>`.
-fn owner(name: &str) -> Option<Owner> {
-    let fields: Vec<&str> = name.split('-').collect();
-    let (["task", _, pid, start_time, _] | ["spawner", _, _, pid, start_time, _]) = fields[..] else {
-        return None;
-    };
-    Some(Owner { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? })
-}
-
 fn named(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let entries = entries.flatten().filter(|entry| wanted(&entry.file_name().to_string_lossy()));
@@ -110,17 +90,15 @@ pub(crate) fn has_others(parent: &Path) -> bool {
     !named(parent, &|name| name.starts_with("spawner-") && !name.starts_with(&own)).is_empty()
 }
 
-/// The groups of dead harnesses below `parent`, which is where this user's harnesses make theirs. A harness's
-/// name tells its pid and start time: `spawner-<pid>-<supervisor>-<start>`.
+/// The groups of dead harnesses below `parent`, which is where this user's harnesses make theirs. Those of other namespaces
+/// are left alone: who lives in there cannot be told from here.
 pub(crate) fn abandoned(parent: Option<&Path>, boot_id: &str) -> Vec<Abandoned> {
     let own = || Tables::read().ok()?.unified().map(|found| found.own);
     let Some(folder) = parent.map(Path::to_owned).or_else(own) else { return Vec::new() };
     let identity = |pid, start_time| ProcessIdentity { boot_id: boot_id.to_owned(), pid, start_time };
+    let namespaces = names::namespaces();
     let dead = |name: &str| {
-        let fields: Vec<&str> = name.split('-').collect();
-        let ["spawner", pid, _, start] = fields[..] else { return false };
-        let (Ok(pid), Ok(start)) = (pid.parse(), start.parse()) else { return false };
-        !identity(pid, start).is_alive()
+        names::harness(name, &namespaces).is_some_and(|(pid, start)| !identity(pid, start).is_alive())
     };
     let mut found = Vec::new();
     for parent in named(&folder, &dead) {
@@ -134,19 +112,4 @@ pub(crate) fn abandoned(parent: Option<&Path>, boot_id: &str) -> Vec<Abandoned> 
         found.push(Abandoned { parent, keepers });
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_group_s_name_tells_the_keeper() {
-        let owned = |name| owner(name).map(|owner| (owner.pid, owner.start_time));
-        assert_eq!(owned("task-0-4242-98765-3"), Some((4242, 98765)));
-        assert_eq!(owned("spawner-4241-0-4242-98765-3"), Some((4242, 98765)));
-        for other in ["spawner-4240-4241-98765", "task-0-4242", "user.slice", "task-a-b-c-d", ""] {
-            assert_eq!(owned(other), None, "{other}");
-        }
-    }
 }

@@ -7,6 +7,7 @@
 
 mod groups;
 mod marked;
+pub(crate) mod names;
 
 use std::io;
 use std::path::PathBuf;
