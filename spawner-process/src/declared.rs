@@ -43,7 +43,8 @@ const CGROUP: &str = "\
 The spawner can end everything that the task started and prove that it is gone: whatever a member does (detach, \
 ignore signals, fork without pause, change its user, freeze itself), the kernel keeps it in the task's control \
 group, kills the group in one step and says when it is empty. A member that is allowed to move itself into \
-another control group, as root is, leaves it and still falls to the task's keeper, whose proof is asked as well. \
+another control group, as root is, leaves it and still falls to the task's keeper, whose proof is asked as well; one that \
+does so and enters a pid namespace which was there before the task falls to that one's init, and is missed. \
 It cannot end what the task asked somebody else to start: a service manager, a container engine, `at`. A member in \
 uninterruptible sleep is reported as survived until it wakes. Limits work where the controllers are delegated. \
 When the harness dies, the task's keeper reads end of file, kills the group, proves it empty and closes the record. When \
@@ -56,7 +57,10 @@ const SUBREAPER: &str = "\
 The spawner can end everything that the task started and prove that it is gone, without any privilege: every orphan \
 of the task falls to the task's keeper, and the kernel itself says when the keeper has no child left. It cannot end a \
 member that changed its user (a set-uid program run by an ordinary user): that one is reported with its pid and \
-the reason. It cannot limit anything, and it cannot end what the task asked somebody else to start. \
+the reason. It misses what a member leaves behind in a pid namespace that was there before the task (setns(2), \
+`nsenter --pid`): the kernel gives orphans in there to the namespace's init and not to the keeper, so the task is called \
+clean without them; `cgroup-v2` holds them. It cannot limit anything, and it cannot end what the task asked somebody else \
+to start. \
 When the harness dies, the task's keeper reads end of file, kills until it has no child, and closes the record. When the \
 supervisor dies first, nothing happens to the tasks: their keepers go on, with the same proof, and the next task gets a \
 new supervisor. When a keeper dies, the supervisor inherits its orphans and ends them, with the same proof. When all of \
@@ -146,7 +150,17 @@ fn common() -> Capabilities {
 }
 
 fn subreaper() -> Capabilities {
-    common()
+    Capabilities {
+        end_everything: Support::guaranteed(
+            "orphans fall to the task's keeper, which kills until it has no child; but for those in a pid namespace \
+             that a member entered and did not make",
+        ),
+        prove_clean: Support::guaranteed(
+            "waitpid says ECHILD to the subreaper of the task, which orphans in a pid namespace that a member entered and \
+             did not make do not fall to",
+        ),
+        ..common()
+    }
 }
 
 fn cgroup() -> Capabilities {

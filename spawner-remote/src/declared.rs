@@ -140,7 +140,9 @@ const SUBREAPER: &str = "\
 The spawner can properly destroy the session that it holds, and everything that the task started on the far end, for an \
 ordinary account and with nothing installed: every orphan of the task falls to its guardian there, which perl, python3 or \
 `spawner` made a subreaper, and the kernel itself says when the guardian has no child left. It cannot end a member that changed its \
-user, nor what the task asked somebody else to start. \
+user, nor what the task asked somebody else to start. It misses what a member leaves behind in a pid namespace that was \
+there before the task (`nsenter --pid`): the kernel gives orphans in there to the namespace's init and not to the guardian, \
+so the task is called clean without them; a control group (`require = \"cgroup\"`) holds them. \
 The guardian is a process of the same account: a task that kills it takes the proof away. What is left is then looked \
 for by its mark and session, and the verdict is `unverified`. \
 When the harness dies or the connection drops, the far end ends the task by itself; when the link or the server falls \
@@ -206,10 +208,14 @@ fn cgroup() -> Capabilities {
 }
 
 fn subreaper() -> Capabilities {
-    const CHILDREN: &str = "every orphan falls to the guardian, a subreaper";
+    const CHILDREN: &str = "every orphan falls to the guardian, a subreaper; but for those in a pid namespace that a member \
+                            entered and did not make";
     Capabilities {
         end_everything: Support::guaranteed(CHILDREN),
-        prove_clean: Support::guaranteed("the remote kernel says that the guardian has no children left"),
+        prove_clean: Support::guaranteed(
+            "the remote kernel says that the guardian has no children left, which orphans in a pid namespace that a member \
+             entered and did not make are not",
+        ),
         name_left_behind: Support::guaranteed("the children of the guardian, and all below"),
         end_fork_storm: Support::best_effort(
             "the guardian kills again and again, whole process groups at a time",

@@ -109,6 +109,12 @@ pub(crate) fn parent(pid: u32) -> u32 {
     field(pid, "PPid:").unwrap().parse().unwrap()
 }
 
+/// The children of a process that has one thread.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    listed.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
 /// A line of `/proc/PID/status`.
 pub(crate) fn field(pid: u32, name: &str) -> Option<String> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
