@@ -9,6 +9,10 @@ use spawner_core::{AskScope, Fate, Limits, Mechanism, ProcessIdentity, TaskId};
 use crate::config::Choice;
 use crate::linux::cgroup::Limiters;
 
+/// Which keeper it is among all that its supervisor ever forks. A pid would be another's as soon as it is reaped, and harness
+/// and supervisor do not learn of that at the same time.
+pub(crate) type Index = u64;
+
 /// What the harness tells the supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToSupervisor {
@@ -16,12 +20,12 @@ pub(crate) enum ToSupervisor {
     SetUp(SetUp),
     /// Fork a keeper, and send its socket.
     Fork,
-    /// The keeper with this pid is about to get a detached task: do not wait for it when the harness is dead.
-    Detach(i32),
-    /// End the keeper with this pid, which no longer answers; what it kept falls to the supervisor.
-    EndKeeper(i32),
-    /// Say what is left of what dead keepers kept; the one with this pid is taken for one of them.
-    Orphans(i32),
+    /// This keeper is about to get a detached task: do not wait for it when the harness is dead.
+    Detach(Index),
+    /// End this keeper, which no longer answers; what it kept falls to the supervisor.
+    EndKeeper(Index),
+    /// Say what is left of what dead keepers kept; this one is taken for one of them.
+    Orphans(Index),
     /// Leave now, though keepers that have nothing left to do may still be about to: the harness reaps them.
     Leave,
 }
@@ -43,8 +47,8 @@ pub(crate) struct SetUp {
 /// What the supervisor tells the harness.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromSupervisor {
-    /// A keeper; its socket goes with the message.
-    Keeper(i32),
+    /// A keeper with this pid; its socket goes with the message.
+    Keeper(i32, Index),
     /// No keeper could be forked.
     NoKeeper(i32),
     /// What is left of what the dead keepers kept; repeated, unasked, when nothing is left any more.
@@ -55,7 +59,7 @@ pub(crate) enum FromSupervisor {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Orphans {
     /// The keepers that have died, and whose tasks' members were therefore ended.
-    pub(crate) keepers: Vec<i32>,
+    pub(crate) keepers: Vec<Index>,
     /// What is still there of all of them.
     pub(crate) alive: Vec<Orphan>,
     /// Whether the look cannot have missed anything.
@@ -72,8 +76,8 @@ pub(crate) struct Orphan {
 /// Whose an orphan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Owner {
-    /// What the keeper with this pid kept.
-    Keeper(i32),
+    /// What this keeper kept.
+    Keeper(Index),
     /// Of this task, it says itself.
     Task(TaskId),
     /// Of one of several.

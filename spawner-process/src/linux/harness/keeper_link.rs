@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 use super::leaving::signal_by_identity;
 use super::link::{Hear, Link};
 use super::supervisor::Supervisor;
-use crate::linux::words::{Ended, Order, Reply, Request, Sight, ToSupervisor, Word};
+use crate::linux::words::{Ended, Index, Order, Reply, Request, Sight, ToSupervisor, Word};
 
 /// How long a keeper may take to hear an order before it counts as stuck: somebody may have stopped it.
 pub(super) const HEARING: Duration = Duration::from_secs(1);
@@ -31,6 +31,8 @@ pub(crate) struct KeeperLink {
     pub(crate) identity: ProcessIdentity,
     /// Who forked it, where that was this harness's own.
     pub(crate) supervisor: Option<Arc<Supervisor>>,
+    /// Which it is among those of that one.
+    pub(super) index: Index,
     pub(crate) link: Link<KeeperState>,
     /// Whether the supervisor does not wait for it.
     detached: AtomicBool,
@@ -105,11 +107,13 @@ impl Drop for Asked<'_> {
 impl KeeperLink {
     pub(super) fn new(
         identity: ProcessIdentity,
-        supervisor: Option<Arc<Supervisor>>,
+        own: Option<(Arc<Supervisor>, Index)>,
         link: Link<KeeperState>,
     ) -> Self {
         let pid = identity.pid.cast_signed();
-        Self { pid, identity, supervisor, link, detached: AtomicBool::new(false) }
+        let (supervisor, index) = own.unzip();
+        let index = index.unwrap_or_default();
+        Self { pid, identity, supervisor, index, link, detached: AtomicBool::new(false) }
     }
 
     /// Whether it can have another task: a supervisor that does not wait for it would not wait for that one either.
@@ -121,7 +125,7 @@ impl KeeperLink {
     pub(crate) fn detach(&self) {
         self.detached.store(true, Ordering::Relaxed);
         let told =
-            self.supervisor.as_ref().map(|own| own.link.say(&ToSupervisor::Detach(self.pid), Vec::new()));
+            self.supervisor.as_ref().map(|own| own.link.say(&ToSupervisor::Detach(self.index), Vec::new()));
         if let Some(Err(error)) = told {
             // A supervisor that is gone waits for nobody.
             tracing::trace!(%error, "the supervisor is gone");

@@ -88,7 +88,7 @@ impl Keepers {
             }
         };
         match got.map_err(lost)? {
-            Ok((pid, socket)) => {
+            Ok((pid, index, socket)) => {
                 let link = Link::new(socket, KeeperState::default()).map_err(lost)?;
                 let set_up = Request { number: 0, order: Order::SetUp(supervisor.set_up.clone()) };
                 link.say(&set_up, Vec::new()).map_err(lost)?;
@@ -99,7 +99,7 @@ impl Keepers {
                     start_time: 0,
                     ..ProcessIdentity::own()
                 });
-                Ok(Arc::new(KeeperLink::new(identity, Some(Arc::clone(&supervisor)), link)))
+                Ok(Arc::new(KeeperLink::new(identity, Some((Arc::clone(&supervisor), index)), link)))
             }
             Err(libc::EMFILE) => Err(Error::io("get a keeper from", "the supervisor", Errno::MFILE.into())),
             Err(errno) => {
@@ -157,7 +157,7 @@ impl Keepers {
             return end_by_identity(&keeper.identity);
         };
         supervisor.resume();
-        let told = supervisor.link.say(&ToSupervisor::EndKeeper(keeper.pid), Vec::new());
+        let told = supervisor.link.say(&ToSupervisor::EndKeeper(keeper.index), Vec::new());
         told.map_err(|source| Error::io("end the keeper through", "the supervisor", source))
     }
 
@@ -172,7 +172,7 @@ impl Keepers {
         let lost = |source| Error::io("learn about orphans from", "the supervisor", source);
         supervisor.resume();
         supervisor.link.with(|state| state.orphans = None);
-        supervisor.link.say(&ToSupervisor::Orphans(keeper.pid), Vec::new()).map_err(lost)?;
+        supervisor.link.say(&ToSupervisor::Orphans(keeper.index), Vec::new()).map_err(lost)?;
         supervisor.link.until(|state| state.orphans.clone().filter(&wanted)).await.map_err(lost)
     }
 

@@ -2,7 +2,7 @@
 
 use spawner_core::{Fate, TaskId};
 
-use crate::linux::words::{Member, Orphans, Owner};
+use crate::linux::words::{Index, Member, Orphans, Owner};
 
 /// What may be left of one task whose keeper died.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct Left {
 
 impl Orphans {
     /// What may be left of the task `id`, which `keeper` kept.
-    pub(crate) fn of(self, keeper: i32, id: TaskId) -> Left {
+    pub(crate) fn of(self, keeper: Index, id: TaskId) -> Left {
         let nothing = self.alive.is_empty();
         let mut own = false;
         let mut members = Vec::new();

@@ -114,9 +114,9 @@ impl ProcessRungs {
 
     /// What the supervisor sees of a task whose keeper died.
     async fn look_at_orphans(&self, keeper: &KeeperLink) -> Result<Evidence> {
-        let died = |orphans: &Orphans| orphans.keepers.contains(&keeper.pid);
+        let died = |orphans: &Orphans| orphans.keepers.contains(&keeper.index);
         let orphans = Keepers::orphans(keeper, died).await?;
-        let Left { mut members, certain } = orphans.of(keeper.pid, self.live.id);
+        let Left { mut members, certain } = orphans.of(keeper.index, self.live.id);
         if let Some(leader) = self.leader()
             && !members.iter().any(|member| member.pid == leader.pid)
         {
@@ -152,7 +152,7 @@ impl Rungs for ProcessRungs {
         }
         let Some(keeper) = self.inherited() else { return self.await_no_remains().await };
         let gone = |orphans: &Orphans| {
-            orphans.keepers.contains(&keeper.pid) && orphans.alive.is_empty() && orphans.certain
+            orphans.keepers.contains(&keeper.index) && orphans.alive.is_empty() && orphans.certain
         };
         match Keepers::orphans(&keeper, gone).await {
             Ok(_) => Ok(()),

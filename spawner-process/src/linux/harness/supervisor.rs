@@ -7,12 +7,12 @@ use spawner_core::ProcessIdentity;
 use spawner_core::lifeline::Helper;
 
 use super::link::{Hear, Link};
-use crate::linux::words::{FromSupervisor, Orphans, SetUp};
+use crate::linux::words::{FromSupervisor, Index, Orphans, SetUp};
 
 /// What the supervisor has said.
 #[derive(Debug, Default)]
 pub(crate) struct SupervisorState {
-    pub(super) keepers: Vec<(i32, OwnedFd)>,
+    pub(super) keepers: Vec<(i32, Index, OwnedFd)>,
     refusals: Vec<i32>,
     /// Keepers that were ordered and have not come.
     ordered: usize,
@@ -26,10 +26,10 @@ impl Hear for SupervisorState {
 
     fn hear(&mut self, word: FromSupervisor, mut descriptors: Vec<OwnedFd>) {
         match word {
-            FromSupervisor::Keeper(pid) => {
+            FromSupervisor::Keeper(pid, index) => {
                 self.ordered = self.ordered.saturating_sub(1);
                 match descriptors.pop() {
-                    Some(socket) => self.keepers.push((pid, socket)),
+                    Some(socket) => self.keepers.push((pid, index, socket)),
                     // There was no descriptor left to receive its socket with, so it has left already.
                     None => self.refuse(libc::EMFILE),
                 }
@@ -65,7 +65,7 @@ impl SupervisorState {
     }
 
     /// A keeper for one of those who wait, or why there is none.
-    pub(super) fn take(&mut self) -> Option<Result<(i32, OwnedFd), i32>> {
+    pub(super) fn take(&mut self) -> Option<Result<(i32, Index, OwnedFd), i32>> {
         self.keepers.pop().map(Ok).or_else(|| self.refusals.pop().map(Err))
     }
 }

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal};
 use super::{Next, Supervisor};
 use crate::linux::cgroup::{LimitGroups, Limiters};
 use crate::linux::sys::{self, Reap, Side};
-use crate::linux::words::FromSupervisor;
+use crate::linux::words::{FromSupervisor, Index};
 
 impl Supervisor {
     pub(super) fn fork_keeper(&mut self) -> Next {
@@ -29,9 +29,8 @@ impl Supervisor {
             Ok(((near, far), Side::Parent(pid))) => {
                 drop(far);
                 self.keepers.insert(pid, self.forked);
-                self.orphanage.keeper_lives(pid);
+                self.tell(&FromSupervisor::Keeper(pid, self.forked), vec![near]);
                 self.forked += 1;
-                self.tell(&FromSupervisor::Keeper(pid), vec![near]);
                 Next::Go
             }
             Err(error) => {
@@ -43,15 +42,15 @@ impl Supervisor {
     }
 
     /// Ends a keeper of ours that no longer answers: an unreaped child, so the pid is its own.
-    pub(super) fn end_keeper(&mut self, pid: i32) {
-        if self.keepers.contains(pid)
+    pub(super) fn end_keeper(&mut self, index: Index) {
+        if let Some(pid) = self.keepers.pid_of(index)
             && let Some(own) = Pid::from_raw(pid)
         {
             if let Err(errno) = rustix::process::kill_process(own, Signal::KILL) {
                 tracing::debug!(%errno, "a keeper has ended by itself");
             }
             self.condemned.insert(pid);
-            self.detached.remove(&pid);
+            self.detached.remove(&index);
             self.orphanage.expect();
         }
     }
@@ -64,10 +63,12 @@ impl Supervisor {
             match sys::reap(None)? {
                 Reap::One(child) => {
                     let clean = !self.condemned.remove(&child.pid) && sys::decode(child.status) == Ok(0);
-                    self.detached.remove(&child.pid);
                     let keeper = self.keepers.remove(child.pid);
                     only_clean &= clean && keeper.is_some();
-                    ended.extend(keeper.map(|index| (child.pid, index, clean)));
+                    if let Some(index) = keeper {
+                        self.detached.remove(&index);
+                        ended.push((index, clean));
+                    }
                 }
                 Reap::NoneYet => break false,
                 Reap::Childless => break true,
@@ -76,19 +77,19 @@ impl Supervisor {
         // What a keeper leaves falls to this process before it can be reaped: without a child there is nothing to
         // look for, and one that left by itself has removed its groups.
         let nothing_left = childless && only_clean && self.orphanage.is_certain();
-        for (pid, index, clean) in ended {
+        for (index, clean) in ended {
             if nothing_left {
-                self.orphanage.keeper_left(pid);
+                self.orphanage.keeper_left(index);
             } else {
                 let groups = self.groups_of(index);
-                self.orphanage.keeper_ended((pid, index), groups, clean);
+                self.orphanage.keeper_ended(index, groups, clean);
             }
         }
         Ok(())
     }
 
     /// Where a keeper's groups are, and what their names begin with.
-    fn groups_of(&self, index: u64) -> Vec<(PathBuf, String)> {
+    fn groups_of(&self, index: Index) -> Vec<(PathBuf, String)> {
         let Some(parent) = &self.group_path else { return Vec::new() };
         let limits = LimitGroups::prefix(std::process::id(), index);
         let mut groups: Vec<_> =

@@ -28,7 +28,7 @@ use crate::linux::keeper;
 use crate::linux::sys;
 use crate::linux::wake::{self, Wake};
 use crate::linux::wire::Wire;
-use crate::linux::words::{FromSupervisor, SetUp, ToSupervisor};
+use crate::linux::words::{FromSupervisor, Index, SetUp, ToSupervisor};
 
 use orphans::Orphanage;
 use roll::Roll;
@@ -55,11 +55,11 @@ struct Supervisor {
     journal: Option<PathBuf>,
     keepers: Roll,
     /// Those of them whose task may outlive the harness.
-    detached: BTreeSet<i32>,
+    detached: BTreeSet<Index>,
     /// Those of them that were killed. One that is traced stays a zombie, without a notice of its end, as long
     /// as its tracer does not look; which may be a member of its task.
     condemned: BTreeSet<i32>,
-    forked: u64,
+    forked: Index,
     orphanage: Orphanage,
     harness_died: Option<Instant>,
 }
@@ -87,7 +87,7 @@ pub(crate) fn main(socket: OwnedFd) -> ! {
 enum Next {
     Go,
     Leave,
-    BecomeKeeper(OwnedFd, u64),
+    BecomeKeeper(OwnedFd, Index),
 }
 
 impl Supervisor {
@@ -156,7 +156,7 @@ impl Supervisor {
 
     /// Whether there is a keeper that ends with the harness.
     fn waits_for_keepers(&self) -> bool {
-        self.keepers.pids().any(|pid| !self.detached.contains(&pid))
+        self.keepers.iter().any(|(_, index)| !self.detached.contains(&index))
     }
 
     fn sleep(&mut self, most: Option<Duration>) -> io::Result<()> {
@@ -187,8 +187,8 @@ impl Supervisor {
                         return Ok(next);
                     }
                 }
-                ToSupervisor::Detach(pid) => drop(self.detached.insert(pid)),
-                ToSupervisor::EndKeeper(pid) => self.end_keeper(pid),
+                ToSupervisor::Detach(index) => drop(self.detached.insert(index)),
+                ToSupervisor::EndKeeper(index) => self.end_keeper(index),
                 ToSupervisor::Leave => return Ok(Next::Leave),
                 ToSupervisor::Orphans(of) => {
                     self.reap()?;
@@ -241,15 +241,15 @@ impl Supervisor {
     fn tend(&mut self) -> Option<Duration> {
         let for_keepers = self.harness_died.filter(|_| self.waits_for_keepers()).map(|died| {
             let impatient = died.elapsed() > PATIENCE_WITH_KEEPERS;
-            let all = self.keepers.pids().filter(|pid| !self.detached.contains(pid));
-            let hindering: Vec<i32> = all.filter(|&pid| impatient || stuck::is_stuck(pid)).collect();
-            for pid in hindering {
-                self.end_keeper(pid);
+            let all = self.keepers.iter().filter(|(_, index)| !self.detached.contains(index));
+            let hindering = all.filter(|&(pid, _)| impatient || stuck::is_stuck(pid));
+            for index in hindering.map(|(_, index)| index).collect::<Vec<_>>() {
+                self.end_keeper(index);
             }
             stuck::LOOK_AGAIN
         });
-        for (pid, index) in self.keepers.iter().filter(|(pid, _)| self.condemned.contains(pid)) {
-            self.orphanage.suspect((pid, index));
+        for (_, index) in self.keepers.iter().filter(|(pid, _)| self.condemned.contains(pid)) {
+            self.orphanage.suspect(index);
             self.orphanage.expect();
         }
         let for_condemned = (!self.condemned.is_empty()).then_some(stuck::LOOK_AGAIN);

@@ -14,7 +14,7 @@ use super::owner;
 use crate::linux::cgroup::remove_tree;
 use crate::linux::keeper::{PATIENCE_WITH_DENIAL, survivor};
 use crate::linux::tree;
-use crate::linux::words::{Orphan, Orphans, Owner};
+use crate::linux::words::{Index, Orphan, Orphans, Owner};
 
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(500));
 
@@ -24,11 +24,11 @@ const REMEMBERED: usize = 1024;
 #[derive(Default)]
 pub(super) struct Orphanage {
     /// Those that died, or that the harness takes for dead.
-    keepers: Vec<i32>,
+    keepers: Vec<Index>,
     /// Those that said that they left by themselves.
-    left: VecDeque<i32>,
-    /// Those that ended, whichever way, since nothing was left the last time; with their indices.
-    suspects: Vec<(i32, u64)>,
+    left: VecDeque<Index>,
+    /// Those that ended, whichever way, since nothing was left the last time.
+    suspects: Vec<Index>,
     /// The last part of the name of the harness's control group.
     family: Option<String>,
     /// The folders of ended keepers' groups, and what the groups' names begin with.
@@ -62,44 +62,38 @@ impl Orphanage {
     ///
     /// That it ended `clean`, by itself and with nothing to report, is a word that a task which traces it can
     /// put in its mouth: what is there is looked for all the same.
-    pub(super) fn keeper_ended(&mut self, keeper: (i32, u64), groups: Vec<(PathBuf, String)>, clean: bool) {
+    pub(super) fn keeper_ended(&mut self, keeper: Index, groups: Vec<(PathBuf, String)>, clean: bool) {
         self.suspect(keeper);
         self.groups.extend(groups);
         self.look_again();
         if clean {
-            self.keeper_left(keeper.0);
+            self.keeper_left(keeper);
         } else {
-            self.keepers.push(keeper.0);
+            self.keepers.push(keeper);
             self.told = false;
         }
     }
 
     /// A keeper left by itself, and there is nothing to look for.
-    pub(super) fn keeper_left(&mut self, keeper: i32) {
+    pub(super) fn keeper_left(&mut self, keeper: Index) {
         self.left.truncate(REMEMBERED - 1);
         self.left.push_front(keeper);
     }
 
-    /// What is found may be what this keeper, with its index, kept.
-    pub(super) fn suspect(&mut self, keeper: (i32, u64)) {
+    /// What is found may be what this keeper kept.
+    pub(super) fn suspect(&mut self, keeper: Index) {
         if !self.suspects.contains(&keeper) {
             self.suspects.push(keeper);
         }
     }
 
     /// The harness takes this keeper for dead. One of another supervisor is never said to be.
-    pub(super) fn asked_about(&mut self, keeper: i32) {
+    pub(super) fn asked_about(&mut self, keeper: Index) {
         if let Some(at) = self.left.iter().position(|&left| left == keeper) {
             self.left.remove(at);
             self.keepers.push(keeper);
             self.told = false;
         }
-    }
-
-    /// A keeper was forked, and lives under a pid that an ended one may have had.
-    pub(super) fn keeper_lives(&mut self, pid: i32) {
-        self.keepers.retain(|&dead| dead != pid);
-        self.left.retain(|&left| left != pid);
     }
 
     /// Orphans may be there, or come.
@@ -176,13 +170,13 @@ impl Orphanage {
     }
 
     fn owner(&self, pid: i32) -> Owner {
-        if let [(only, _)] = self.suspects[..] {
+        if let [only] = self.suspects[..] {
             return Owner::Keeper(only);
         }
         let index = self.family.as_ref().and_then(|family| owner::keeper_by_group(pid, family));
-        let by_group = index.and_then(|index| self.suspects.iter().find(|suspect| suspect.1 == index));
+        let by_group = index.filter(|index| self.suspects.contains(index));
         match (by_group, owner::task_by_mark(pid)) {
-            (Some(&(keeper, _)), _) => Owner::Keeper(keeper),
+            (Some(keeper), _) => Owner::Keeper(keeper),
             (None, Some(task)) => Owner::Task(task),
             (None, None) => Owner::Unknown,
         }
