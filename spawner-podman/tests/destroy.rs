@@ -187,30 +187,19 @@ async fn what_others_did_to_a_container_keeps_it_from_nothing() {
 #[tokio::test]
 async fn the_image_s_own_volume_and_the_storage_are_accounted_for() {
     let Some(scratch) = Scratch::up() else { return };
-    scratch.podman(&["create", "--name", "base", "localhost/busybox:latest", "true"]);
-    scratch.podman(&[
-        "commit",
-        "--quiet",
-        "--change",
-        "VOLUME /data",
-        "base",
-        "localhost/with-volume:latest",
-    ]);
-    scratch.podman(&["rm", "base"]);
-    let spawner = spawner(&scratch, &scratch.address(), |config| {
-        config.image = Some("localhost/with-volume:latest".to_owned());
-    });
+    let image = scratch.image_with_volume();
+    let spawner = spawner(&scratch, &scratch.address(), |config| config.image = Some(image));
     let task = spawner.spawn_task(&spec(&["sh", "-c", "echo x > /data/x; exec sleep 1000"])).await.unwrap();
     let id = id_of(&scratch, &task);
-    let volumes = scratch.podman(&["volume", "ls", "--quiet"]);
+    let volumes = scratch.volumes();
     assert_eq!(volumes.lines().count(), 1, "{volumes}");
     let outcome = spawner.destroy_task(&task, &Teardown::default()).await;
     assert!(outcome.is_clean(), "{outcome}");
     let removed = of_kind(&outcome, ResourceKind::Volume);
-    assert!(removed.len() == 1 && removed[0].id == volumes.trim() && removed[0].fate == Fate::Removed);
+    assert!(removed.len() == 1 && removed[0].id == volumes && removed[0].fate == Fate::Removed);
     let storage = of_kind(&outcome, ResourceKind::Storage);
     assert!(storage.len() == 1 && storage[0].fate == Fate::Removed && !Path::new(&storage[0].id).exists());
-    assert_eq!(scratch.podman(&["volume", "ls", "--quiet"]), "");
+    assert_eq!(scratch.volumes(), "");
     assert_nothing_left(&scratch, &id, &task);
 
     // A volume that somebody else's container uses is not gone, and is not said to be.
@@ -226,14 +215,14 @@ async fn the_image_s_own_volume_and_the_storage_are_accounted_for() {
         "true",
     ]);
     let outcome = spawner.destroy_task(&task, &Teardown::default()).await;
-    let volume = scratch.podman(&["volume", "ls", "--quiet"]).trim().to_owned();
+    let volume = scratch.volumes();
     let told: Vec<_> = outcome.leftovers().map(|left| left.to_string()).collect();
     assert_eq!(outcome.verdict(), Verdict::Leaked, "{told:?}");
     assert!(told.len() == 1 && told[0].contains(&format!("volume rm --force {volume}")), "{told:?}");
     scratch.podman(&["rm", "other"]);
     let outcome = spawner.destroy_task(&task, &Teardown::default()).await;
     assert!(outcome.is_clean(), "{outcome}");
-    assert_eq!(scratch.podman(&["volume", "ls", "--quiet"]), "");
+    assert_eq!(scratch.volumes(), "");
     spawner.shutdown().await.unwrap();
 }
 

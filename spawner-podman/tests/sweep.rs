@@ -8,7 +8,8 @@ mod scratch;
 use harness::{Harness, records, spawner, state, until};
 use rustix::process::Signal;
 use scratch::Scratch;
-use spawner_core::{CleanupOutcome, ResourceKind, Spawner as _, TaskSpec, Verdict};
+use spawner_core::{CleanupOutcome, Fate, ResourceKind, Spawner as _, TaskSpec, Verdict};
+use spawner_podman::PodmanConfig;
 
 #[test]
 #[ignore = "a process of the other tests"]
@@ -97,4 +98,28 @@ async fn what_is_on_no_record_is_found_by_its_labels() {
     all_clean(&sweeper.sweep().await);
     assert_eq!((records(&scratch).len(), scratch.containers().as_str()), (0, ""));
     sweeper.shutdown().await.unwrap();
+}
+
+/// Podman leaves a volume where it is told to remove the container alone, and then nothing but the record names it.
+#[tokio::test]
+async fn the_volume_of_a_container_that_somebody_removed_goes_too() {
+    let Some(scratch) = Scratch::up() else { return };
+    let config = PodmanConfig { image: Some(scratch.image_with_volume()), ..harness::config(&scratch) };
+    for has_helper in [true, false] {
+        let harness = Harness::start_with(&scratch, &[sleeper()], &config).ready();
+        scratch.podman(&["rm", "--all", "--force", "--time=0"]);
+        let volume = scratch.volumes();
+        assert_eq!(volume.lines().count(), 1, "{volume}");
+        if has_helper {
+            harness.dies();
+            until("the record is there", || records(&scratch).is_empty());
+        } else {
+            harness.dies_with_its_helper();
+            let outcomes = spawner(&scratch).sweep().await;
+            all_clean(&outcomes);
+            let mut told = outcomes.iter().flat_map(CleanupOutcome::resources);
+            assert!(told.any(|one| one.id == volume && one.fate == Fate::Removed), "{outcomes:#?}");
+        }
+        assert_eq!((scratch.volumes(), records(&scratch).len()), (String::new(), 0), "helper: {has_helper}");
+    }
 }

@@ -178,6 +178,11 @@ pub(super) struct ToldInList {
 }
 
 impl Seen {
+    /// The names of the volumes that were made for it.
+    pub(crate) fn own_volumes(&self) -> impl Iterator<Item = String> {
+        self.volumes.iter().filter(|volume| volume.anonymous).map(|volume| volume.name.clone())
+    }
+
     /// From the engine's answer.
     pub(super) fn of(told: Told) -> Self {
         let Told { state, host_config, .. } = told;

@@ -71,7 +71,7 @@ async fn one(charge: &Charge, config: &PodmanConfig, turns: &Semaphore, until: I
     let page = charge.page.as_ref().map(Page::at);
     let _claim = claim(page.as_ref()).await;
     let (mut pause, began) = (PAUSE.0, Instant::now());
-    let mut volumes = BTreeSet::new();
+    let mut volumes = charge.traces.as_ref().map(|traces| traces.volumes.clone()).unwrap_or_default();
     loop {
         let found = {
             let Ok(_turn) = turns.acquire().await else { return };
@@ -141,7 +141,7 @@ async fn by_engine(charge: &Charge, config: &PodmanConfig, volumes: &mut BTreeSe
     let own = |seen: &Seen| Origin::of(&seen.labels).is_some_and(|origin| origin.task == charge.task);
     let mut found = Found::None;
     if let Some(seen) = seen.filter(own) {
-        volumes.extend(seen.volumes.into_iter().filter(|volume| volume.anonymous).map(|volume| volume.name));
+        volumes.extend(seen.own_volumes());
         let removed = engine.remove(&seen.id, by).await?;
         // It is asked again: an answer that it will be done is none.
         found = match (engine.inspect(&seen.id, by).await?, removed) {

@@ -1,12 +1,13 @@
 //! What is written down about a container.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use spawner_core::ProcessIdentity;
 
 use super::Local;
-use crate::engine::Endpoint;
+use crate::engine::{Endpoint, Seen};
 
 /// How a container is found again, with and without its engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,10 @@ pub(crate) struct Traces {
     pub(crate) groups: Vec<PathBuf>,
     /// Whether it has a pid namespace of its own.
     pub(crate) own_pids: bool,
+    /// The volumes that were made for it. The engine names them by their container alone, which somebody may remove
+    /// without them.
+    #[serde(default)]
+    pub(crate) volumes: BTreeSet<String>,
 }
 
 impl Traces {
@@ -38,7 +43,14 @@ impl Traces {
             conmon: None,
             groups: Vec::new(),
             own_pids: false,
+            volumes: BTreeSet::new(),
         }
+    }
+
+    /// Adds what the engine says.
+    pub(crate) fn hear(&mut self, seen: &Seen) {
+        self.id.clone_from(&seen.id);
+        self.volumes.extend(seen.own_volumes());
     }
 
     /// Adds what this host knows.

@@ -49,8 +49,10 @@ async fn bring_back(
     let record = account.record();
     let mut traces = traces_of(account)?;
     if whose == Whose::OtherBoot {
-        // What ran went down with the machine; its pids are other processes' now. The container is on disk still.
-        traces = Traces { id: traces.id, ..Traces::of(traces.name, traces.endpoint) };
+        // What ran went down with the machine; its pids are other processes' now. The container and its volumes are on
+        // disk still.
+        let Traces { id, name, endpoint, volumes, .. } = traces;
+        traces = Traces { id, volumes, ..Traces::of(name, endpoint) };
     }
     let (engine, seen) = match ask(account, &traces, config).await {
         Ok((engine, seen)) => (Some(engine), Some(seen)),

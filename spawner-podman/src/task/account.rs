@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use spawner_core::ProcessIdentity;
 
 use crate::engine::Seen;
-use crate::local::Local;
+use crate::local::{Local, Traces};
 
 /// What hangs on one container.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Account(Mutex<Known>);
 
 #[derive(Debug, Default)]
@@ -36,6 +36,11 @@ pub(super) struct Known {
 }
 
 impl Account {
+    /// What is on record of it.
+    pub(super) fn of(traces: &Traces) -> Self {
+        Self(Mutex::new(Known { volumes: traces.volumes.clone(), ..Known::default() }))
+    }
+
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -44,8 +49,7 @@ impl Account {
     pub(crate) fn note(&self, seen: &Seen) {
         let mut known = self.known();
         known.ids.insert(seen.id.clone());
-        let anonymous = seen.volumes.iter().filter(|volume| volume.anonymous);
-        known.volumes.extend(anonymous.map(|volume| volume.name.clone()));
+        known.volumes.extend(seen.own_volumes());
         known.execs.extend(seen.execs.iter().cloned());
         let idle = seen.started.is_none() && seen.pid.is_none() && !seen.status.is_live();
         known.idle = Some(known.idle != Some(false) && idle);

@@ -68,7 +68,7 @@ impl Live {
             linger,
             page,
             local: local.map(Arc::new),
-            account: Account::default(),
+            account: Account::of(&traces),
             config,
             limited: true,
             rebooted: false,

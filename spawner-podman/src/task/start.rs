@@ -188,6 +188,7 @@ impl Birth {
         let seen = seen.ok_or_else(|| {
             Error::new(ErrorKind::Lost, "start container", id).because("somebody removed it meanwhile")
         })?;
+        traces.hear(&seen);
         let local = Local::find(&seen);
         if let Some(local) = &local {
             traces.learn(local);

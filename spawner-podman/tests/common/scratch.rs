@@ -72,6 +72,20 @@ impl Scratch {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// An image whose containers get an anonymous volume at `/data`.
+    pub(crate) fn image_with_volume(&self) -> String {
+        let image = "localhost/with-volume:latest";
+        self.podman(&["create", "--name", "base", "localhost/busybox:latest", "true"]);
+        self.podman(&["commit", "--quiet", "--change", "VOLUME /data", "base", image]);
+        self.podman(&["rm", "base"]);
+        image.to_owned()
+    }
+
+    /// The names of all volumes.
+    pub(crate) fn volumes(&self) -> String {
+        self.podman(&["volume", "ls", "--quiet"]).trim().to_owned()
+    }
+
     /// Every container in whatever state.
     pub(crate) fn containers(&self) -> String {
         self.podman(&["ps", "--all", "--format", "{{.Names}} {{.Status}}"])
