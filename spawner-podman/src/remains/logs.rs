@@ -53,8 +53,8 @@ pub(crate) async fn collect(live: &Live, follow: bool) -> Result<()> {
     };
     loop {
         let by = Instant::now() + PATIENCE;
-        let (engine, container) = (live.engine(by).await?, live.container());
-        let seen = engine.inspect(&container, by).await?;
+        let engine = live.engine(by).await?;
+        let seen = live.inspect(&engine, by).await?;
         let over = seen.as_ref().is_none_or(|seen| seen.status.is_over());
         let Some(seen) = seen else { return Ok(()) };
         kept.rewind().map_err(failed)?;

@@ -79,7 +79,7 @@ impl Live {
             Some(_) => Ok(None),
             None => {
                 let by = Instant::now() + PATIENCE;
-                Ok(match self.engine(by).await?.inspect(&self.container(), by).await? {
+                Ok(match self.inspect(&self.engine(by).await?, by).await? {
                     None => Some(self.note(removed()).0),
                     Some(seen) if seen.status.is_over() => Some(self.note(exit_of_code(&seen)).0),
                     Some(_) => None,
@@ -168,30 +168,31 @@ impl Live {
     /// Sends a signal to its main process.
     pub(crate) async fn signal(&self, signal: i32) -> Result<()> {
         let id = self.id.to_string();
-        let ended = || Error::new(ErrorKind::UnknownTask, "signal task", id.clone()).because("it has ended");
+        let unknown = |why: &'static str| Error::new(ErrorKind::UnknownTask, "signal task", &id).because(why);
         if self.exit().is_some() {
-            return Err(ended());
+            return Err(unknown("it has ended"));
         }
         let Some(local) = &self.local else {
             let by = Instant::now() + PATIENCE;
-            return self.engine(by).await?.kill(&self.container(), &signal.to_string(), by).await;
+            let sent = self.signal_by_engine(&self.engine(by).await?, &signal.to_string(), by).await?;
+            return sent.then_some(()).ok_or_else(|| unknown("there is no container of it"));
         };
         match local.signal_init(signal) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(ended()),
+            Ok(false) => Err(unknown("it has ended")),
             Err(error) => Err(Error::io(format!("send signal {signal} to task"), id, error)),
         }
     }
 
     async fn ask_for_the_end(&self, by: Instant, heard: &mut Instant) -> Result<Exit> {
-        let (engine, container) = (self.engine(by).await?, self.container());
-        let seen = engine.inspect(&container, by).await?;
+        let engine = self.engine(by).await?;
+        let seen = self.inspect(&engine, by).await?;
         *heard = Instant::now();
-        match seen {
+        let container = match seen {
             None => return Ok(removed()),
             Some(seen) if seen.status.is_over() => return Ok(exit_of_code(&seen)),
-            Some(_) => {}
-        }
+            Some(seen) => seen.id,
+        };
         // An engine that was stopped answers nothing, so it is asked again now and then.
         match tokio::time::timeout(SILENCE / 6, engine.ended(&container)).await {
             Ok(Err(error)) => Err(error),

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use super::account::Account;
 use super::counters::Counters;
 use crate::config::PodmanConfig;
-use crate::engine::{Brand, Engine};
+use crate::engine::{Brand, Engine, Seen};
 use crate::local::{Local, Traces};
+use crate::remains::TASK;
 use spawner_core::carry::{self, Flow};
 
 /// What the backend knows of one task.
@@ -128,6 +129,26 @@ impl Live {
         }
         let found = Engine::at(&self.traces().endpoint, &self.config, by).await?;
         Ok(engine.insert(found).clone())
+    }
+
+    /// Asks the engine for its container. What has its name and not its label is somebody else's.
+    pub(crate) async fn inspect(&self, engine: &Engine, by: Instant) -> Result<Option<Seen>> {
+        let own = self.id.to_string();
+        let seen = engine.inspect(&self.container(), by).await?;
+        let seen = seen.filter(|seen| seen.labels.get(TASK) == Some(&own));
+        if let Some(seen) = &seen {
+            self.learn(|traces| traces.id.clone_from(&seen.id));
+        }
+        Ok(seen)
+    }
+
+    /// Sends a signal to its container's first process, by the engine; `false` where there is no container. Never by
+    /// its name, which somebody else's may have.
+    pub(super) async fn signal_by_engine(&self, engine: &Engine, signal: &str, by: Instant) -> Result<bool> {
+        if self.traces().id.is_empty() && self.inspect(engine, by).await?.is_none() {
+            return Ok(false);
+        }
+        engine.kill(&self.traces().id, signal, by).await.map(|()| true)
     }
 
     /// What a person types to have its engine do this.

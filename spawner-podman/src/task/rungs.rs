@@ -20,7 +20,6 @@ use super::evidence::{self, Leftover};
 use super::live::Live;
 use crate::engine::{Engine, Removal, Seen, Status};
 use crate::local::{Local, Member};
-use crate::remains::TASK;
 
 /// How long an engine may take for one call. The ladder cuts what takes longer than there is time.
 pub(super) const CALL: Duration = Duration::from_secs(10);
@@ -59,14 +58,10 @@ impl PodmanRungs {
         self.live.engine(Instant::now() + CALL).await
     }
 
-    /// Asks the engine for the container, and takes note of what it says. What has our name and not our label is
-    /// somebody else's.
+    /// Asks the engine for the container, and takes note of what it says.
     pub(super) async fn inspect(&self, engine: &Engine) -> Result<Option<Seen>> {
-        let own = self.live.id.to_string();
-        let seen = engine.inspect(&self.live.container(), Instant::now() + CALL).await?;
-        let Some(seen) = seen.filter(|seen| seen.labels.get(TASK) == Some(&own)) else { return Ok(None) };
+        let Some(seen) = self.live.inspect(engine, Instant::now() + CALL).await? else { return Ok(None) };
         self.live.account.note(&seen);
-        self.live.learn(|traces| traces.id.clone_from(&seen.id));
         let known = |life: &Arc<Local>| Some(life.init().pid.cast_signed()) == seen.pid && !life.has_ended();
         if !self.lives().iter().any(known)
             && let Some(life) = Local::find(&seen)
@@ -176,8 +171,10 @@ impl Rungs for PodmanRungs {
         }
         if lives.is_empty() || asked.is_err() {
             // The engine reaches the first process only; where nothing else can, that is better than nobody.
-            let engine = self.engine().await?;
-            return engine.kill(&self.live.container(), "SIGTERM", Instant::now() + CALL).await;
+            let (engine, by) = (self.engine().await?, Instant::now() + CALL);
+            if self.live.signal_by_engine(&engine, "SIGTERM", by).await? {
+                return Ok(());
+            }
         }
         asked
     }
@@ -283,7 +280,9 @@ impl PodmanRungs {
     pub(super) async fn remove_now(&self) -> Result<()> {
         let engine = self.engine().await?;
         self.inspect(&engine).await?;
-        if engine.remove(&self.live.container(), Instant::now() + CALL).await? == Removal::Removed {
+        let id = self.live.traces().id;
+        // Never by its name, which somebody else's may have.
+        if !id.is_empty() && engine.remove(&id, Instant::now() + CALL).await? == Removal::Removed {
             self.live.account.known().removed = true;
         }
         Ok(())

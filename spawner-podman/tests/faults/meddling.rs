@@ -63,36 +63,44 @@ async fn a_start_with_a_lost_or_damaged_reply_leaves_nothing() {
     spawner.shutdown().await.unwrap();
 }
 
-/// The start is undone by name, and the name is a stranger's.
+/// The start is undone by name, and the name is a stranger's: whether the engine says so, or nobody hears what it says.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_taken_is_an_error_and_its_owner_is_left_alone() {
     let Some(steady) = given() else { return };
     let folder = tempfile::tempdir().unwrap();
     let meddler = Meddler::start(folder.path(), &steady);
     let spawner = backend(meddler.address(), folder.path());
-    let (spec, label) = labelled();
-    let (address, mut taken) = (steady.clone(), false);
-    meddler.plan(move |line| {
-        if line.contains("/containers/create") && !taken {
+    let answers: [(fn() -> Deed, ErrorKind); 2] =
+        [(|| Deed::Pass, ErrorKind::Taken), (|| Deed::LoseReply, ErrorKind::Unavailable)];
+    for (deed, kind) in answers {
+        let (spec, label) = labelled();
+        let (address, mut taken) = (steady.clone(), false);
+        meddler.plan(move |line| {
+            if taken || !line.contains("/containers/create") {
+                return Deed::Pass;
+            }
             taken = true;
-            let at = line.find("spawner-").expect("the container is named in the request");
-            let name =
-                line[at..].split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-').next();
-            let name = name.unwrap_or_default();
-            let made =
-                podman(&address, &["create", "--name", name, "--label", "stranger=yes", IMAGE, "true"]);
-            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        }
-        Deed::Pass
-    });
-    let error = spawner.spawn_task(&spec).await.map(|task| task.id()).expect_err("the name is taken");
-    let stranger = with_label(&steady, "label=stranger=yes");
-    let removed = podman(&steady, &["rm", "--force", stranger.split(' ').next().unwrap_or_default()]);
-    assert_eq!(error.kind(), ErrorKind::Taken, "{error}");
-    assert_ne!(stranger, "", "a container that is not the task's was removed");
-    assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
-    assert_eq!(with_label(&steady, &label), "");
+            take(&address, line);
+            deed()
+        });
+        let error = spawner.spawn_task(&spec).await.map(|task| task.id()).expect_err("the name is taken");
+        let stranger = with_label(&steady, "label=stranger=yes");
+        let removed = podman(&steady, &["rm", "--force", stranger.split(' ').next().unwrap_or_default()]);
+        assert_eq!(error.kind(), kind, "{error}");
+        assert_ne!(stranger, "", "a container that is not the task's was removed");
+        assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
+        assert_eq!(with_label(&steady, &label), "");
+    }
     spawner.shutdown().await.unwrap();
+}
+
+/// Makes a stranger's container under the name that this request asks for.
+fn take(address: &str, request: &str) {
+    let at = request.find("spawner-").expect("the container is named in the request");
+    let name = request[at..].split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-').next();
+    let name = name.unwrap_or_default();
+    let made = podman(address, &["create", "--name", name, "--label", "stranger=yes", IMAGE, "true"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 /// What the engine says of a removal that it refuses is what people are told, and the container is there to be removed
