@@ -9,7 +9,7 @@ mod scratch;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use harness::{Harness, records, spawner, state, until};
+use harness::{Harness, of_another_boot, records, spawner, state, until};
 use rustix::process::Signal;
 use scratch::Scratch;
 use spawner_core::{Exit, Spawner as _, Task, TaskSpec, TaskState, Teardown};
@@ -150,18 +150,6 @@ async fn after_a_restart_of_the_machine_it_is_on_record_and_can_be_destroyed() {
         }
         destroyed(&spawner, &task, &scratch).await;
         spawner.shutdown().await.unwrap();
-    }
-}
-
-/// Every record is of before the last restart of this machine.
-fn of_another_boot(scratch: &Scratch) {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    for entry in std::fs::read_dir(state(scratch)).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|ending| ending == "task") {
-            let text = std::fs::read_to_string(&path).unwrap();
-            std::fs::write(&path, text.replace(boot.trim(), "00000000-0000-4000-8000-000000000000")).unwrap();
-        }
     }
 }
 

@@ -2,10 +2,13 @@
 
 #[path = "common/harness.rs"]
 mod harness;
+#[path = "common/proxy.rs"]
+mod proxy;
 #[path = "common/scratch.rs"]
 mod scratch;
 
-use harness::{Harness, records, spawner, state, until};
+use harness::{Harness, of_another_boot, records, spawner, state, until};
+use proxy::{Fault, Proxy};
 use rustix::process::Signal;
 use scratch::Scratch;
 use spawner_core::{CleanupOutcome, Fate, ResourceKind, Spawner as _, TaskSpec, Verdict};
@@ -121,5 +124,24 @@ async fn the_volume_of_a_container_that_somebody_removed_goes_too() {
             assert!(told.any(|one| one.id == volume && one.fate == Fate::Removed), "{outcomes:#?}");
         }
         assert_eq!((scratch.volumes(), records(&scratch).len()), (String::new(), 0), "helper: {has_helper}");
+    }
+}
+
+/// What ran on this machine went down with it; what ran where the engine is did not.
+#[tokio::test]
+async fn a_reboot_proves_nothing_of_what_ran_elsewhere() {
+    let Some(scratch) = Scratch::up() else { return };
+    let proxy = Proxy::before(&scratch.address(), &scratch.folder().join("proxy.sock"));
+    let config = PodmanConfig { socket: Some(proxy.address()), ..harness::config(&scratch) };
+    for (elsewhere, wanted) in [(false, Verdict::Clean), (true, Verdict::Unverified)] {
+        if elsewhere {
+            proxy.spoil("GET", "/json", Fault::Pidless);
+        }
+        Harness::start_with(&scratch, &[sleeper()], &config).ready().dies_with_its_helper();
+        scratch.podman(&["rm", "--all", "--force", "--time=0"]);
+        of_another_boot(&scratch);
+        let outcomes = spawner(&scratch).sweep().await;
+        let [outcome] = &outcomes[..] else { panic!("{outcomes:?}") };
+        assert_eq!(outcome.verdict(), wanted, "elsewhere: {elsewhere}: {outcome:#?}");
     }
 }

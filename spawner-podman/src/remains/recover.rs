@@ -48,7 +48,10 @@ async fn bring_back(
 ) -> Result<(TaskRecord, Live)> {
     let record = account.record();
     let mut traces = traces_of(account)?;
-    if whose == Whose::OtherBoot {
+    let rebooted = whose == Whose::OtherBoot;
+    // Its engine may be elsewhere, on a machine that did not go down.
+    let ran_here = traces.init.is_some();
+    if rebooted {
         // What ran went down with the machine; its pids are other processes' now. The container and its volumes are on
         // disk still.
         let Traces { id, name, endpoint, volumes, .. } = traces;
@@ -75,7 +78,7 @@ async fn bring_back(
     let linger = Teardown::default().linger;
     let live = Live::new(record.clone(), linger, Arc::clone(config), (traces, local, engine), page)
         .with_memo(known, None);
-    let live = if whose == Whose::OtherBoot { live.after_a_reboot() } else { live };
+    let live = if rebooted && ran_here { live.after_a_reboot() } else { live };
     if let Some(Some(seen)) = &seen {
         live.account.note(seen);
     }

@@ -32,7 +32,7 @@ pub(crate) struct Live {
     pub(crate) config: Arc<PodmanConfig>,
     /// Whether it may run out of a memory limit.
     pub(crate) limited: bool,
-    /// Whether the machine went down since it was started, so that no process of then is left.
+    /// Whether it ran on this machine, which went down since, so that no process of then is left.
     pub(crate) rebooted: bool,
     /// What the embedder has not taken yet.
     pub(crate) ends: Mutex<Option<TaskStreams>>,
@@ -95,7 +95,7 @@ impl Live {
         self
     }
 
-    /// The same of which the machine went down since it was started.
+    /// The same that ran on this machine, which went down since.
     pub(crate) fn after_a_reboot(mut self) -> Self {
         self.rebooted = true;
         self

@@ -50,6 +50,18 @@ pub(crate) fn records(scratch: &Scratch) -> Vec<TaskRecord> {
     found.map(record).collect()
 }
 
+/// Every record is of before the last restart of this machine.
+pub(crate) fn of_another_boot(scratch: &Scratch) {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    for entry in std::fs::read_dir(state(scratch)).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "task") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(&path, text.replace(boot.trim(), "00000000-0000-4000-8000-000000000000")).unwrap();
+        }
+    }
+}
+
 /// A process that starts these tasks and then does nothing. The test that calls this has an ignored test
 /// `a_harness`, which calls [`be`].
 pub(crate) struct Harness {

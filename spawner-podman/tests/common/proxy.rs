@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     HalfBody,
     /// The engine does it, and every letter of its answer's body is another one.
     Corrupt,
+    /// The engine does it, and does not say which process is the container's first one, as if that were elsewhere.
+    Pidless,
     /// The engine does it, and what comes is no HTTP.
     Garbage,
     /// The engine never gets it; the answer is status 500 with these words.
@@ -196,8 +198,9 @@ fn spoil(fault: &Fault, engine: &mut UnixStream, client: &mut UnixStream) -> io:
     if matches!(fault, Fault::Hang) {
         return Ok(());
     }
-    let length = length(&head);
-    while length.is_some_and(|length| body.len() < length) {
+    let (length, is_chunked) = (length(&head), is_chunked(&head));
+    while length.is_some_and(|length| body.len() < length) || is_chunked && !body.ends_with(b"\r\n0\r\n\r\n")
+    {
         let mut more = [0; 4096];
         let read = engine.read(&mut more)?;
         body.extend_from_slice(&more[..read]);
@@ -213,6 +216,11 @@ fn spoil(fault: &Fault, engine: &mut UnixStream, client: &mut UnixStream) -> io:
         Fault::Corrupt => {
             client.write_all(&head)?;
             client.write_all(&body.iter().map(|byte| byte ^ 0x15).collect::<Vec<_>>())?;
+        }
+        Fault::Pidless => {
+            client.write_all(&head)?;
+            // As long as it was, since its length has been said.
+            client.write_all(String::from_utf8_lossy(&body).replace("\"Pid\":", "\"Pix\":").as_bytes())?;
         }
         Fault::FalseError(words) => refuse(client, words)?,
         _ => client.write_all(b"\0\xff\x17 this is no HTTP\r\n\r\n\0\0")?,
@@ -243,6 +251,11 @@ fn length(head: &[u8]) -> Option<usize> {
     let head = String::from_utf8_lossy(head).to_lowercase();
     let line = head.lines().find_map(|line| line.strip_prefix("content-length:"))?;
     line.trim().parse().ok()
+}
+
+/// Whether the body comes in chunks, the last of which is empty.
+fn is_chunked(head: &[u8]) -> bool {
+    String::from_utf8_lossy(head).to_lowercase().contains("\r\ntransfer-encoding: chunked")
 }
 
 fn refuse(client: &mut UnixStream, words: &str) -> io::Result<()> {
