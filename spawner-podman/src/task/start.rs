@@ -2,6 +2,7 @@
 //! was made by then is undone.
 
 mod on_record;
+mod undo;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use spawner_core::carry::{self, Opened};
 use spawner_core::journal::Page;
 use spawner_core::{
-    Capability, CleanupOutcome, Error, ErrorKind, Lifetime, Mechanism, Pull, Result, Spawner as _,
-    StartGuard, Task, TaskId, TaskRecord, TaskSpec, TaskStreams, Teardown,
+    Capability, Error, ErrorKind, Lifetime, Mechanism, Pull, Result, StartGuard, Task, TaskId, TaskRecord,
+    TaskSpec, TaskStreams,
 };
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -22,16 +23,10 @@ use super::{obstacle, terminal};
 use crate::backend::{PodmanSpawner, Shared};
 use crate::engine::{Brand, Engine, Seen, is_image_missing, status};
 use crate::local::{Local, Traces};
-use crate::remains::{TASK, labels};
+use crate::remains::labels;
 
 /// How long an engine may take for one step of a start.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long an engine may take to say whether it made what it was asked for.
-const LOOK: Duration = Duration::from_secs(2);
-
-/// Between two looks for a container whose making is not answered.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
 impl PodmanSpawner {
     pub(crate) async fn start(&self, spec: &TaskSpec) -> Result<Task> {
@@ -73,6 +68,8 @@ struct Birth {
     /// The request to create it, which goes on when nobody waits for it any more: an engine cannot be called back.
     making: tokio::sync::Mutex<Option<JoinHandle<Result<String>>>>,
     made: Mutex<Made>,
+    /// How it is found without the engine, once that said where it is.
+    found: Mutex<Option<Traces>>,
 }
 
 /// Whether there is a container.
@@ -192,76 +189,12 @@ impl Birth {
         let local = Local::find(&seen);
         if let Some(local) = &local {
             traces.learn(local);
-            if self.record.lifetime == Lifetime::Harness {
-                self.shared.keep.started(self.record.id, traces);
-            }
+        }
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(traces.clone());
+        if local.is_some() && self.record.lifetime == Lifetime::Harness {
+            self.shared.keep.started(self.record.id, traces);
         }
         Ok((local, seen))
-    }
-
-    /// Waits for the answer to a request that cannot be called back, or for what comes of it.
-    async fn resolve(&self) {
-        let Some(mut asked) = self.making.lock().await.take() else { return };
-        let mut pause = PAUSE.0;
-        loop {
-            tokio::select! {
-                answer = &mut asked => {
-                    if let Err(error) = self.heard(answer) {
-                        tracing::debug!(%error, "an abandoned start came to nothing");
-                    }
-                    return;
-                }
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE.1),
-            }
-            let named = self.engine.inspect(&self.wish.name, Instant::now() + LOOK).await;
-            if let Some(seen) = named.ok().flatten().filter(|seen| self.is_own(seen)) {
-                self.becomes(Made::Yes(seen.id));
-                return asked.abort();
-            }
-        }
-    }
-
-    /// Whether a container is this task's: its name may be somebody else's by now.
-    fn is_own(&self, seen: &Seen) -> bool {
-        seen.labels.get(TASK) == Some(&self.record.id.to_string())
-    }
-
-    /// Ends what came of a start.
-    async fn undo(self: Arc<Self>) -> Option<CleanupOutcome> {
-        self.resolve().await;
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let named = match &made {
-            Made::Unasked => Some(None),
-            Made::Asked => None,
-            // A refusal may come from something between us and the engine.
-            Made::Refused => self.engine.inspect(&self.wish.name, Instant::now() + LOOK).await.ok(),
-            Made::Yes(id) => self.engine.inspect(id, Instant::now() + LOOK).await.ok(),
-        };
-        let seen = match named {
-            Some(seen) => match (seen.filter(|seen| self.is_own(seen)), &made) {
-                (None, Made::Unasked | Made::Refused) => {
-                    self.discard();
-                    return None;
-                }
-                (seen, _) => seen,
-            },
-            None => None,
-        };
-        let id = if let Made::Yes(id) = made { id } else { String::new() };
-        let mut traces = Traces { id, ..Traces::of(&*self.wish.name, self.engine.endpoint().clone()) };
-        let local = seen.as_ref().and_then(Local::find);
-        if let Some(seen) = &seen {
-            traces.id.clone_from(&seen.id);
-        }
-        if let Some(local) = &local {
-            traces.learn(local);
-        }
-        let had = (traces, local, Some(self.engine.clone()));
-        let (record, config) = (self.record.clone(), Arc::clone(&self.shared.config));
-        let live = Live::new(record.clone(), self.linger, config, had, self.page.clone());
-        let task = self.shared.tasks.enter(record, Arc::new(live));
-        let spawner = PodmanSpawner { shared: Arc::clone(&self.shared) };
-        Some(spawner.destroy_task(&task, &Teardown::at_once()).await)
     }
 }
 

@@ -119,6 +119,17 @@ pub(crate) fn is_alive(task: &Task) -> bool {
     started == Some(leader.start_time) && !rest.starts_with('Z')
 }
 
+/// Whoever has the mark of the task in its environment whose container has this name.
+pub(crate) fn marked(container: &str) -> Vec<u32> {
+    let mark = format!("SPAWNER_TASK_ID={}", container.trim_start_matches("spawner-"));
+    let is_marked = |pid: &u32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|&byte| byte == 0).any(|entry| entry == mark.as_bytes())
+    };
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_marked).collect()
+}
+
 pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let give_up = Instant::now() + Duration::from_secs(20);
     while !done() {

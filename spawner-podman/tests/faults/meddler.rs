@@ -13,6 +13,8 @@ pub(crate) enum Deed {
     LoseReply,
     /// The engine gets it, and half of what it says arrives.
     HalveReply,
+    /// The engine gets it, and what it says does not come; the connection stays open.
+    WithholdReply,
     /// The engine never hears of it.
     Refuse(&'static str),
 }
@@ -54,6 +56,13 @@ impl Meddler {
     }
 }
 
+/// The name of the container that this request is about to make.
+pub(crate) fn name_in(request: &str) -> &str {
+    let at = request.find("spawner-").expect("the container is named in the request");
+    let name = request[at..].split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-').next();
+    name.unwrap_or_default()
+}
+
 fn serve(client: UnixStream, engine: &str, plan: &Mutex<Box<Plan>>) -> std::io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let (mut head, mut length, mut upgrades) = (String::new(), 0, false);
@@ -91,8 +100,11 @@ fn serve(client: UnixStream, engine: &str, plan: &Mutex<Box<Plan>>) -> std::io::
     }
     let mut reply = Vec::new();
     upstream.read_to_end(&mut reply)?;
-    if matches!(deed, Deed::HalveReply) {
-        (&client).write_all(&reply[..reply.len() / 2])?;
+    match deed {
+        Deed::HalveReply => (&client).write_all(&reply[..reply.len() / 2])?,
+        // Until the client goes away.
+        Deed::WithholdReply => drop(reader.read_to_end(&mut Vec::new())?),
+        _ => {}
     }
     client.shutdown(Shutdown::Both)
 }

@@ -3,7 +3,7 @@
 use spawner_core::{ErrorKind, Output, ResourceKind, Spawner, TaskId, TaskSpec, Teardown};
 
 use crate::engine::{IMAGE, backend, containers, given, podman, stubborn, until};
-use crate::meddler::{Deed, Meddler};
+use crate::meddler::{Deed, Meddler, name_in};
 
 const FIVE_HUNDRED: &str = "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\n\
     Content-Length: 30\r\nConnection: close\r\n\r\n{\"message\":\"the moon is full\"}";
@@ -96,9 +96,7 @@ async fn a_name_that_is_taken_is_an_error_and_its_owner_is_left_alone() {
 
 /// Makes a stranger's container under the name that this request asks for.
 fn take(address: &str, request: &str) {
-    let at = request.find("spawner-").expect("the container is named in the request");
-    let name = request[at..].split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-').next();
-    let name = name.unwrap_or_default();
+    let name = name_in(request);
     let made = podman(address, &["create", "--name", name, "--label", "stranger=yes", IMAGE, "true"]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }

@@ -1,11 +1,13 @@
 //! Engines that are killed or stopped while they are needed.
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use spawner_core::{CleanupOutcome, ResourceKind, Spawner, Task, Teardown, Verdict};
 
-use crate::engine::{Service, backend, containers, given, is_alive, podman, stubborn};
+use crate::engine::{Service, backend, containers, given, is_alive, marked, podman, stubborn};
+use crate::meddler::{Deed, Meddler, name_in};
 
 /// Half a second of grace, in which something befalls the engine, and two for the rest.
 fn teardown() -> Teardown {
@@ -105,7 +107,63 @@ async fn the_remedy_that_is_named_removes_the_container() {
     spawner.shutdown().await.unwrap();
 }
 
-/// A start that an engine which stops answering cannot finish ends in time, and leaves nothing.
+/// The program runs, and the engine says nothing any more: it is ended all the same, whether somebody waits for the
+/// start or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_its_engine_does_not_survive_leaves_no_process() {
+    let Some(steady) = given() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let meddler = Meddler::start(folder.path(), &steady);
+    let spawner = backend(meddler.address(), folder.path());
+    for is_dropped in [false, true] {
+        let (asked, mut is_silent) = (Arc::new(OnceLock::new()), false);
+        let told = Arc::clone(&asked);
+        meddler.plan(move |request| {
+            let (line, _) = request.split_once('\n').unwrap_or_default();
+            match line {
+                _ if is_silent => return Deed::Refuse(""),
+                _ if line.contains("/containers/create") => {
+                    told.set(name_in(request).to_owned()).expect("it is asked for once");
+                }
+                _ => is_silent = line.contains("/start "),
+            }
+            match is_silent {
+                true if is_dropped => Deed::WithholdReply,
+                true => Deed::LoseReply,
+                false => Deed::Pass,
+            }
+        });
+        let running = || asked.get().map_or_else(Vec::new, |name| marked(name));
+        let spec = stubborn();
+        let error = {
+            let start = std::pin::pin!(spawner.spawn_task(&spec));
+            tokio::select! {
+                started = start => Some(started.map(|task| task.id()).expect_err("nobody says that it was started")),
+                () = some_time(|| is_dropped && running().len() == 2) => None,
+            }
+        };
+        if error.is_none() {
+            let ended = some_time(|| running().is_empty());
+            tokio::time::timeout(Duration::from_secs(5), ended).await.unwrap_or_default();
+        }
+        let left = running();
+        meddler.plan(|_| Deed::Pass);
+        let name = asked.get().expect("it was asked for");
+        let removed = podman(&steady, &["rm", "--force", "--time=0", "--ignore", name]);
+        assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
+        assert_eq!((error.is_none(), left), (is_dropped, Vec::new()), "{error:?}");
+        let cleanup = error.as_ref().map(|error| error.cleanup().expect("something was made"));
+        assert!(cleanup.is_none_or(|cleanup| cleanup.verdict() == Verdict::Unverified), "{error:?}");
+    }
+    spawner.shutdown().await.unwrap();
+}
+
+async fn some_time(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_goes_on_without_the_engine_and_tells_the_end() {
     let Some(steady) = given() else { return };

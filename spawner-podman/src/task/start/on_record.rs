@@ -57,6 +57,7 @@ impl Birth {
             page,
             making: tokio::sync::Mutex::default(),
             made: Mutex::default(),
+            found: Mutex::default(),
             wish,
         }))
     }
