@@ -60,6 +60,10 @@ async fn a_start_whose_answers_are_spoiled_leaves_nothing() {
             Fault::Error("it will not"),
             Fault::FalseError("it did not"),
         ] {
+            // What was never heard of may be made yet, for all that can be known: see tests/unheard.rs.
+            if part == "/containers/create" && matches!(fault, Fault::Refuse) {
+                continue;
+            }
             let what = format!("{method} {part}: {fault:?}");
             proxy.spoil_next(method, part, fault);
             let stdout = if part == "/init" { Output::Null } else { Output::Stream };

@@ -11,6 +11,7 @@ use crate::case::{Checked, NotPassed, require};
 use crate::harness::Harness;
 use crate::judge;
 use crate::scene::Scene;
+use crate::state;
 use crate::witness::{Blow, Herd, groups_of, half_born};
 
 /// Tasks that no effort is too small for; how many of their processes tell that they are ready, and how many they
@@ -205,6 +206,17 @@ impl Party {
 
 fn is_above(group: &Path, groups: &BTreeSet<PathBuf>) -> bool {
     groups.iter().any(|other| other != group && other.starts_with(group))
+}
+
+/// Has what died while it started tasks be swept. A container that was asked for and never seen may come yet, and is
+/// given up only when that was long ago.
+pub(super) async fn swept_in_the_end(scene: &Scene) -> Checked {
+    swept(scene, &[]).await?;
+    if scene.contained() {
+        state::age(scene.state())?;
+        swept(scene, &[]).await?;
+    }
+    Ok(())
 }
 
 /// Has a second harness, which is this process, sweep; asserts that no outcome is a lie.

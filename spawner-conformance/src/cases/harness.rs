@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use spawner_core::{Capability, TaskState, Teardown};
 
-use super::aftermath::{Own, Party, level, party, swept};
+use super::aftermath::{Own, Party, level, party, swept_in_the_end};
 use super::detach::patient;
 use super::platform;
 use crate::case::{Case, Checked, case, require};
@@ -79,9 +79,8 @@ async fn spawning(scene: Arc<Scene>) -> Checked {
         party.harness.kill()?;
         scene.witness.gone_within(scene.soon()).await?;
         if scene.contained() {
-            // A container that was asked for and never seen may come yet, for all that a helper knows.
             scene.containers_gone().await?;
-            swept(&scene, &[]).await?;
+            swept_in_the_end(&scene).await?;
         }
         party.nothing_left(&scene, &groups, scene.soon()).await?;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use spawner_core::Capability;
 
-use super::aftermath::{Party, level, party, swept};
+use super::aftermath::{Party, level, party, swept, swept_in_the_end};
 use crate::case::{Case, Checked, case, require};
 use crate::harness::Harness;
 use crate::scene::Scene;
@@ -64,7 +64,7 @@ async fn next_start(scene: Arc<Scene>) -> Checked {
         tokio::time::sleep(step * moment).await;
         let groups = party.groups();
         party.kill_with(Harness::all_helpers)?;
-        swept(&scene, &[]).await?;
+        swept_in_the_end(&scene).await?;
         scene.witness.gone_within(scene.soon()).await?;
         party.no_traces(&scene, &groups).await?;
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use spawner_core::journal::{Account, Journal, Whose};
 use spawner_core::{Error, ErrorKind, Exit, Result, TaskRecord, Teardown};
 use tokio::time::Instant;
@@ -79,6 +80,7 @@ async fn bring_back(
     let live = Live::new(record.clone(), linger, Arc::clone(config), (traces, local, engine), page)
         .with_memo(known, None);
     let live = if rebooted && ran_here { live.after_a_reboot() } else { live };
+    let live = if account.started().is_none() { live.asked_for(asked_at(account)) } else { live };
     if let Some(Some(seen)) = &seen {
         live.account.note(seen);
     }
@@ -86,6 +88,11 @@ async fn bring_back(
         live.note(exit);
     }
     Ok((record, live))
+}
+
+/// By when its container was asked for, if it was. Where the record does not say, that may be now.
+fn asked_at(account: &Account) -> Timestamp {
+    account.opening.created.parse().unwrap_or_else(|_| Timestamp::now())
 }
 
 /// How the container of a record is found.

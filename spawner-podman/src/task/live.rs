@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use spawner_core::journal::Page;
 use spawner_core::ladder::Progress;
 use spawner_core::{Evidence, Exit, Lifetime, Result, TaskId, TaskRecord, TaskStreams, Usage};
@@ -15,6 +16,10 @@ use crate::engine::{Brand, Engine, Seen};
 use crate::local::{Local, Traces};
 use crate::remains::TASK;
 use spawner_core::carry::{self, Flow};
+
+/// How long an engine may take to make a container. One that was asked for, whose making nobody heard of, and that is
+/// not there after that, does not come any more.
+const MAKING: SignedDuration = SignedDuration::from_mins(5);
 
 /// What the backend knows of one task.
 #[derive(Debug)]
@@ -34,6 +39,8 @@ pub(crate) struct Live {
     pub(crate) limited: bool,
     /// Whether it ran on this machine, which went down since, so that no process of then is left.
     pub(crate) rebooted: bool,
+    /// When its container was asked for, where nobody heard whether it was made.
+    unheard: Option<Timestamp>,
     /// What the embedder has not taken yet.
     pub(crate) ends: Mutex<Option<TaskStreams>>,
     pub(crate) progress: Arc<tokio::sync::Mutex<Progress>>,
@@ -73,6 +80,7 @@ impl Live {
             config,
             limited: true,
             rebooted: false,
+            unheard: None,
             ends: Mutex::default(),
             progress: Arc::default(),
             traces: Mutex::new(traces),
@@ -99,6 +107,18 @@ impl Live {
     pub(crate) fn after_a_reboot(mut self) -> Self {
         self.rebooted = true;
         self
+    }
+
+    /// The same whose container was asked for by then, and nobody heard whether it was made.
+    pub(crate) fn asked_for(mut self, at: Timestamp) -> Self {
+        self.unheard = Some(at);
+        self
+    }
+
+    /// Whether its container may be made yet: it was asked for, and never seen.
+    pub(super) fn may_come(&self) -> bool {
+        let is_recent = |at| Timestamp::now().duration_since(at) < MAKING;
+        self.traces().id.is_empty() && self.unheard.is_some_and(is_recent)
     }
 
     pub(crate) fn is_detached(&self) -> bool {

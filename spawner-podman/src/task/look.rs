@@ -43,6 +43,11 @@ impl PodmanRungs {
         if !self.lives().is_empty() {
             return self.look_here().await;
         }
+        if self.live.may_come() {
+            let why = "the engine was asked to make it, did not say whether it did, and may do so yet";
+            let container = self.container(Err(Leftover::unverified(&why, self.remedy())));
+            return Ok(self.evidence(Strength::MayMiss, vec![container]));
+        }
         let runs = seen.as_ref().is_some_and(|seen| seen.status.is_live());
         let had = |seen: &Seen| seen.started.is_some();
         let known = !self.live.traces().id.is_empty() && !self.was_removed_idle();

@@ -146,6 +146,7 @@ impl Birth {
         match self.ask().await {
             Err(error) if is_image_missing(&error) && self.wish.pull != Pull::Never => {
                 self.shared.pull(&self.engine, &self.wish.image).await?;
+                self.renew()?;
                 self.ask().await
             }
             other => other,
@@ -169,7 +170,7 @@ impl Birth {
         match &answer {
             Ok(id) => self.becomes(Made::Yes(id.clone())),
             Err(error) if was_not_asked(error) => self.becomes(Made::Unasked),
-            Err(error) if status(error).is_some() => self.becomes(Made::Refused),
+            Err(error) if status(error).is_some_and(is_of_engine) => self.becomes(Made::Refused),
             Err(_) => {}
         }
         answer
@@ -203,6 +204,12 @@ fn was_not_asked(error: &Error) -> bool {
     use std::io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     source.is_some_and(|source| matches!(source.kind(), NotFound | ConnectionRefused | PermissionDenied))
+}
+
+/// Whether an answer of this status is the engine's own, and not of something between that does not know what the
+/// engine does.
+fn is_of_engine(status: u16) -> bool {
+    !(502..=504).contains(&status)
 }
 
 /// Has the engine make it. A limit that the engine drops is no limit.

@@ -16,6 +16,8 @@ use std::time::Duration;
 pub(crate) enum Fault {
     /// The engine gets it so much later.
     Delay(Duration),
+    /// This is the answer at once, if anything, and the engine gets it so much later.
+    Late(Duration, &'static str),
     /// The engine never gets it, and the connection stays open.
     Swallow,
     /// The engine does it, and its answer never comes; the connection stays open.
@@ -144,6 +146,11 @@ impl Shared {
         self.requests.lock().unwrap().push(line);
         match &fault {
             Some(Fault::Delay(delay)) => thread::sleep(*delay),
+            Some(Fault::Late(delay, answer)) => {
+                client.write_all(answer.as_bytes())?;
+                close(&client);
+                thread::sleep(*delay);
+            }
             // It stays open until the proxy ends.
             Some(Fault::Swallow) => return Ok(()),
             Some(Fault::Refuse) => {
@@ -157,6 +164,10 @@ impl Shared {
         self.remember(&engine)?;
         engine.write_all(&head)?;
         engine.write_all(&rest)?;
+        if matches!(fault, Some(Fault::Late(..))) {
+            // It is done when it is answered.
+            return io::copy(&mut engine, &mut io::sink()).map(drop);
+        }
         let (mut more, mut to_engine) = (client.try_clone()?, engine.try_clone()?);
         thread::spawn(move || pass(&mut more, &mut to_engine));
         match fault {

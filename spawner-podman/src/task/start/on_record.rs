@@ -26,10 +26,6 @@ impl Birth {
             record.logs.stdout = (spec.stdout == Output::Log).then(|| page.beside("stdout"));
             record.logs.stderr = (spec.stderr == Output::Log).then(|| page.beside("stderr"));
         }
-        let traces = serde_json::to_value(Traces::of(&*wish.name, engine.endpoint().clone()));
-        let traces = traces.map_err(|error| {
-            Error::new(ErrorKind::InvalidSpec, "put on record", "the task").because(error)
-        })?;
         // Known to the helper before it is on record: else a death between the two would leave the record to a sweep.
         shared.keep.about_to_create(Charge {
             task: record.id,
@@ -41,7 +37,7 @@ impl Birth {
         })?;
         // Tasks run without a record where none can be written, for which the journal warns once; but for detached
         // ones, which nobody would find again.
-        let page = match shared.journal.open(crate::KIND, &record, traces) {
+        let page = match open(shared, &record, &wish, &engine) {
             Ok(page) => Some(page),
             Err(error) if detached => {
                 shared.keep.forget(record.id);
@@ -60,6 +56,14 @@ impl Birth {
             found: Mutex::default(),
             wish,
         }))
+    }
+
+    /// It is about to be asked for again, perhaps long after it was put on record, which tells when that was.
+    pub(super) fn renew(&self) -> Result<()> {
+        if self.page.is_some() {
+            open(&self.shared, &self.record, &self.wish, &self.engine)?;
+        }
+        Ok(())
     }
 
     /// It was started: says so in its record, and to the helper.
@@ -84,4 +88,11 @@ impl Birth {
             tracing::warn!(%error, "the record of a task that was never started stays until the next sweep");
         }
     }
+}
+
+fn open(shared: &Shared, record: &TaskRecord, wish: &Wish, engine: &Engine) -> Result<Page> {
+    let traces = serde_json::to_value(Traces::of(&*wish.name, engine.endpoint().clone()));
+    let traces = traces
+        .map_err(|error| Error::new(ErrorKind::InvalidSpec, "put on record", "the task").because(error))?;
+    shared.journal.open(crate::KIND, record, traces)
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use spawner_core::{CleanupOutcome, Spawner as _, Teardown};
 use tokio::time::Instant;
 
@@ -68,6 +69,7 @@ impl Birth {
             },
             None => None,
         };
+        let is_unheard = matches!(made, Made::Asked);
         let id = if let Made::Yes(id) = made { id } else { String::new() };
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let fresh = || Traces { id, ..Traces::of(&*self.wish.name, self.engine.endpoint().clone()) };
@@ -83,6 +85,7 @@ impl Birth {
         let had = (traces, local, Some(self.engine.clone()));
         let (record, config) = (self.record.clone(), Arc::clone(&self.shared.config));
         let live = Live::new(record.clone(), self.linger, config, had, self.page.clone());
+        let live = if is_unheard { live.asked_for(Timestamp::now()) } else { live };
         let task = self.shared.tasks.enter(record, Arc::new(live));
         let spawner = PodmanSpawner { shared: Arc::clone(&self.shared) };
         Some(spawner.destroy_task(&task, &Teardown::at_once()).await)
