@@ -8,10 +8,13 @@ mod scratch;
 use std::time::Duration;
 
 use life::{end, null, sh, spawner, talk};
+use rustix::process::Signal;
 use scratch::Scratch;
+use spawner_core::stream::Reader;
 use spawner_core::{
-    ErrorKind, Exit, Input, Output, Spawner as _, TaskSpec, TaskStreams, Teardown, WindowSize,
+    ErrorKind, Exit, Input, Output, Spawner as _, Task, TaskSpec, TaskStreams, Teardown, WindowSize,
 };
+use spawner_podman::PodmanSpawner;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -142,6 +145,49 @@ async fn streams_end_with_their_task_and_are_had_once() {
     scratch.kill();
     let cut = timeout(PATIENCE, stdout.read(&mut half)).await.expect("it does not wait for ever");
     assert!(cut.is_err(), "{cut:?}");
+    scratch.restart();
+    end(&spawner, &task).await;
+}
+
+/// A task that says so when it runs, and has last words when it is asked to end.
+async fn with_last_words(spawner: &PodmanSpawner) -> (Task, Reader) {
+    let line = "trap 'echo last words; exit 0' TERM; echo up; while :; do sleep 0.05; done";
+    let task = spawner.spawn_task(&sh(line).stdout(Output::Stream)).await.unwrap();
+    let mut stdout = spawner.task_output(&task).await.unwrap().stdout.unwrap();
+    let mut up = [0; 3];
+    timeout(PATIENCE, stdout.read_exact(&mut up)).await.expect("it runs").unwrap();
+    (task, stdout)
+}
+
+#[tokio::test]
+async fn last_words_that_a_stopped_engine_holds_are_an_error_to_who_reads() {
+    let Some(scratch) = Scratch::up() else { return };
+    let spawner = spawner(&scratch);
+    let (task, mut stdout) = with_last_words(&spawner).await;
+    scratch.signal(Signal::STOP);
+    spawner.signal_task(&task, Signal::TERM.as_raw()).await.unwrap();
+    let mut said = String::new();
+    let read =
+        timeout(PATIENCE, stdout.read_to_string(&mut said)).await.expect("it is not waited for for ever");
+    scratch.signal(Signal::CONT);
+    assert!(read.is_err(), "an end after `{said}`");
+    end(&spawner, &task).await;
+}
+
+#[tokio::test]
+async fn last_words_after_the_death_of_the_engine_are_an_error_to_who_reads() {
+    let Some(scratch) = Scratch::up() else { return };
+    let spawner = spawner(&scratch);
+    let (task, mut stdout) = with_last_words(&spawner).await;
+    scratch.kill();
+    let end_of_task = async {
+        // The end of the stream is seen first.
+        sleep(Duration::from_millis(200)).await;
+        spawner.signal_task(&task, Signal::TERM.as_raw()).await.unwrap();
+    };
+    let mut said = String::new();
+    let (read, ()) = tokio::join!(timeout(PATIENCE, stdout.read_to_string(&mut said)), end_of_task);
+    assert!(read.expect("it is not waited for for ever").is_err(), "an end after `{said}`");
     scratch.restart();
     end(&spawner, &task).await;
 }

@@ -18,9 +18,10 @@ use tokio::time::{sleep_until, timeout};
 use super::input;
 use super::live::Live;
 use super::terminal;
-use crate::engine::{Attached, Engine, Output, Stream};
+use crate::engine::{Attached, Brand, Engine, Output, Stream};
 
-/// How long nothing may come, once the task has ended and its linger is over, before nothing more is waited for.
+/// How long nothing may come, once the task has ended and its linger is over, before nothing more is waited for. Where
+/// whoever could write has ended with it, the end of the stream is waited for.
 const QUIET: Duration = Duration::from_millis(100);
 
 /// Everything that carries the streams of one task.
@@ -28,6 +29,7 @@ pub(super) struct Carrier {
     pieces: Output,
     sinks: [Sink; 2],
     input: Option<(std::fs::File, Writer)>,
+    brand: Brand,
     trouble: Trouble,
 }
 
@@ -63,12 +65,12 @@ impl Carrier {
             }
         }
         let sinks = [out, if terminal { Sink::Nothing } else { err }];
-        (Self { pieces, sinks, input: file, trouble }, streams)
+        (Self { pieces, sinks, input: file, brand: engine.brand(), trouble }, streams)
     }
 
     /// Carries until the end.
     pub(super) fn start(self, live: &Arc<Live>) -> Option<Flow> {
-        let Self { pieces, sinks, input, trouble } = self;
+        let Self { pieces, sinks, input, brand, trouble } = self;
         if let Some((file, writer)) = input {
             let live = Arc::clone(live);
             tokio::spawn(async move { carry::feed(live.id, file, writer, live.ended()).await });
@@ -77,24 +79,29 @@ impl Carrier {
         let awaited = sinks.iter().any(Sink::is_file).then_some(awaited);
         let live = Arc::clone(live);
         tokio::spawn(async move {
-            carry(pieces, sinks, &trouble, &live).await;
+            carry(pieces, sinks, brand, &trouble, &live).await;
             drop(done);
         });
         awaited
     }
 }
 
-async fn carry(mut pieces: Output, mut sinks: [Sink; 2], trouble: &Trouble, live: &Live) {
+async fn carry(mut pieces: Output, mut sinks: [Sink; 2], brand: Brand, trouble: &Trouble, live: &Live) {
     let mut over = pin!(async {
         let (_, ended_at) = live.ended().await;
         sleep_until(ended_at + live.linger).await;
     });
     let (mut is_over, mut rest) = (false, REST);
-    let ended = loop {
+    // With its first process the kernel ends everyone who could write.
+    let all_end = live.local.as_ref().is_some_and(|local| local.has_own_pids());
+    let why = loop {
         let piece = if is_over {
-            match timeout(QUIET, pieces.next()).await {
+            match timeout(if all_end { AHEAD } else { QUIET }, pieces.next()).await {
                 Ok(piece) => piece,
-                Err(_) => break Ok(()),
+                Err(_) if all_end => {
+                    break Some("the engine did not end the stream with the task".to_owned());
+                }
+                Err(_) => break None,
             }
         } else {
             tokio::select! {
@@ -115,20 +122,15 @@ async fn carry(mut pieces: Output, mut sinks: [Sink; 2], trouble: &Trouble, live
                     refused(&error, live).await;
                 }
                 if rest == 0 {
-                    break Ok(());
+                    break None;
                 }
             }
-            None => break Ok(()),
-            Some(Err(error)) => break Err(error),
+            None if !is_over && is_early(brand, live).await => {
+                break Some("the engine closed the stream before the task ended".to_owned());
+            }
+            None => break None,
+            Some(Err(error)) => break Some(error.to_string()),
         }
-    };
-    let why = match ended {
-        Err(error) => Some(error.to_string()),
-        // An engine that dies closes what it carried, as it does at the end.
-        Ok(()) if !is_over && timeout(AHEAD, live.ended()).await.is_err() => {
-            Some("the engine closed the stream before the task ended".to_owned())
-        }
-        Ok(()) => None,
     };
     if let Some(why) = why {
         tracing::warn!(task = %live.id, why, "output of the task may be missing");
@@ -138,6 +140,17 @@ async fn carry(mut pieces: Output, mut sinks: [Sink; 2], trouble: &Trouble, live
         if let Err(error) = sink.finish().await {
             refused(&error, live).await;
         }
+    }
+}
+
+/// Whether a stream that has just ended did so before its task. An engine that dies closes what it carried, as it does at
+/// the end.
+async fn is_early(brand: Brand, live: &Live) -> bool {
+    match (&live.local, brand) {
+        // Podman's monitor closes it when it has reaped the first process, whatever that did with its outputs.
+        (Some(local), Brand::Podman) => !local.has_ended(),
+        // Docker does when nobody has the outputs any more.
+        _ => timeout(AHEAD, live.ended()).await.is_err(),
     }
 }
 
