@@ -1,16 +1,21 @@
 //! The control group that a keeper's tasks are born in: made ahead of need, used again, removed.
 
+use std::fs;
 use std::io;
+use std::path::Path;
 
 use super::Keeper;
 use crate::linux::cgroup::Group;
 
+/// How often the harness's group is made again, which each keeper that leaves may remove once.
+const TRIES: usize = 16;
+
 impl Keeper {
-    /// Makes the control group ahead of need.
+    /// Makes the control group ahead of need, below the harness's, which the supervisor makes too.
     pub(super) fn make_group(&mut self) {
+        let name = format!("task-{}-{}", self.index, self.stem());
         let parent = self.set_up.group.as_ref();
-        self.group =
-            parent.map(|parent| Group::create(&parent.join(format!("task-{}-{}", self.index, self.stem()))));
+        self.group = parent.map(|parent| below(parent, || Group::create(&parent.join(&name))));
     }
 
     /// The end of the names of this task's groups: it tells the keeper to whoever finds one.
@@ -71,5 +76,50 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+}
+
+/// Makes something below `parent`, and that too where it is not there: a keeper that leaves removes it at any moment in which
+/// it finds nothing in it.
+fn below<T>(parent: &Path, make: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..TRIES {
+        match make() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        match fs::create_dir(parent) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    make()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn what_is_removed_meanwhile_is_made_again_and_what_cannot_be_made_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let parent = folder.path().join("parent");
+        let removals = Cell::new(3);
+        let make = || {
+            if removals.get() > 0 && parent.exists() {
+                removals.set(removals.get() - 1);
+                fs::remove_dir(&parent)?;
+            }
+            fs::create_dir(parent.join("own"))
+        };
+        below(&parent, make).unwrap();
+        assert_eq!(removals.get(), 0);
+        assert_eq!(below(&parent, make).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        let nowhere = folder.path().join("no/parent");
+        assert_eq!(
+            below(&nowhere, || fs::create_dir(nowhere.join("own"))).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
     }
 }

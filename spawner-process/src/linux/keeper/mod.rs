@@ -130,12 +130,6 @@ impl Keeper {
         let subreaper = set_up.mechanism != Choice::ProcessGroup;
         rustix::process::set_child_subreaper(subreaper.then(rustix::process::getpid))?;
         self.set_up = set_up;
-        if let Some(parent) = &self.set_up.group {
-            // The supervisor makes it too, at the same time. Where neither can, the next step says why.
-            if let Err(error) = std::fs::create_dir(parent) {
-                tracing::trace!(%error, "the harness's group is there, or cannot be made");
-            }
-        }
         self.make_group();
         Ok(())
     }
