@@ -5,6 +5,7 @@ mod life;
 #[path = "common/scratch.rs"]
 mod scratch;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use life::{end, null, sh, spawner, talk};
@@ -180,14 +181,18 @@ async fn last_words_after_the_death_of_the_engine_are_an_error_to_who_reads() {
     let spawner = spawner(&scratch);
     let (task, mut stdout) = with_last_words(&spawner).await;
     scratch.kill();
-    let end_of_task = async {
-        // The end of the stream is seen first.
-        sleep(Duration::from_millis(200)).await;
-        spawner.signal_task(&task, Signal::TERM.as_raw()).await.unwrap();
-    };
     let mut said = String::new();
-    let (read, ()) = tokio::join!(timeout(PATIENCE, stdout.read_to_string(&mut said)), end_of_task);
-    assert!(read.expect("it is not waited for for ever").is_err(), "an end after `{said}`");
+    let read = {
+        let mut reading = pin!(stdout.read_to_string(&mut said));
+        if let Ok(read) = timeout(Duration::from_millis(200), &mut reading).await {
+            read
+        } else {
+            // Whoever does not see the end of the stream for what it is waits for the task's.
+            spawner.signal_task(&task, Signal::TERM.as_raw()).await.unwrap();
+            timeout(PATIENCE, reading).await.expect("it is not waited for for ever")
+        }
+    };
+    assert!(read.is_err(), "an end after `{said}`");
     scratch.restart();
     end(&spawner, &task).await;
 }

@@ -92,10 +92,9 @@ pub(crate) fn requirement(text: &str) -> Result<Requirement, String> {
     Ok(Requirement { capability, level })
 }
 
-/// What a task may be called: no word that a shell, a table or an option could misread.
+/// What a task may be called.
 pub(crate) fn task_name(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if text.is_empty() || text.len() > 64 || text.starts_with('-') || !text.chars().all(plain) {
+    if !spawner::journal::is_plain_name(text) {
         return Err("it must be 1 to 64 letters, digits, `-`, `_` or `.`, and not begin with `-`".into());
     }
     Ok(text.to_owned())

@@ -19,6 +19,6 @@ mod place;
 
 pub use account::{Account, Found, Whose};
 pub use host::{Harness, Host};
-pub use name::NameHold;
+pub use name::{NameHold, is_plain_name};
 pub use page::{Claim, Note, Opening, Page};
 pub use place::Journal;

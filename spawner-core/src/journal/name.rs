@@ -12,6 +12,12 @@ use crate::error::{Error, ErrorKind, Result};
 /// The ending of the file that is held.
 pub(super) const ENDING: &str = "name";
 
+/// Whether a task may be called this: no word that a shell, a table, an option or a path could misread.
+pub fn is_plain_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (1..=64).contains(&name.len()) && !name.starts_with('-') && name.chars().all(plain)
+}
+
 /// The right to give a task this name, until it is dropped; the system gives it back when its holder dies.
 #[derive(Debug)]
 pub struct NameHold {
@@ -23,16 +29,13 @@ pub struct NameHold {
 impl Journal {
     /// Takes the right to give a task this name, so that of two who find at once that no task has it, one waits for the
     /// other: for at most `patience`, in which it blocks. Other names have nothing to do with it. `None` where nothing can
-    /// be on record, since there is no folder.
+    /// be on record, since there is no folder. Refuses what is no [plain name](is_plain_name).
     pub fn hold_name(&self, name: &str, patience: Duration) -> Result<Option<NameHold>> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if name.is_empty() || !name.chars().all(plain) {
-            return Err(Error::new(
-                ErrorKind::InvalidSpec,
-                "call a task",
-                format!("`{}`", name.escape_debug()),
-            )
-            .because("a name has letters, digits, `-`, `_` and `.`"));
+        if !is_plain_name(name) {
+            let name = format!("`{}`", name.escape_debug());
+            return Err(
+                Error::new(ErrorKind::InvalidSpec, "call a task", name).because("it is no plain name")
+            );
         }
         let Some(folder) = self.folder() else { return Ok(None) };
         let path = folder.join(format!("{name}.{ENDING}"));

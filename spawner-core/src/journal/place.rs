@@ -187,20 +187,13 @@ impl Journal {
     pub(crate) fn tidy(&self) -> Result<()> {
         let mut tidied = Ok(());
         for path in self.files()? {
-            let ending = path.extension().unwrap_or_default();
-            let abandoned = match ending.to_str() {
-                Some("tmp") => {
-                    half_written_by(&path).is_some_and(|pid| crate::id::ProcessIdentity::of(pid).is_none())
-                }
+            let is_dead = |writer| crate::id::ProcessIdentity::of(writer).is_none();
+            let has_record = || path.with_extension(ENDING).try_exists();
+            let removed = match path.extension().unwrap_or_default().to_str() {
+                Some("tmp") if half_written_by(&path).is_some_and(is_dead) => remove(&path),
                 // A record comes before what lies beside it, and goes after it.
-                Some("stdout" | "stderr" | "door") => {
-                    path.with_extension(ENDING).try_exists().is_ok_and(|there| !there)
-                }
-                _ => false,
-            };
-            let removed = match ending.to_str() {
+                Some("stdout" | "stderr" | "door") if has_record().is_ok_and(|there| !there) => remove(&path),
                 Some(name::ENDING) => name::remove_abandoned(&path),
-                _ if abandoned => remove(&path),
                 _ => Ok(()),
             };
             let failed = |source| Error::io("remove", path.display().to_string(), source);

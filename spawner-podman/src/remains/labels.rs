@@ -13,6 +13,11 @@ const HOST: &str = "spawner.host";
 const USER: &str = "spawner.user";
 const LIFETIME: &str = "spawner.lifetime";
 
+/// Whether a container with these labels is this task's: its name may be somebody else's.
+pub(crate) fn is_of(task: TaskId, labels: &BTreeMap<String, String>) -> bool {
+    labels.get(TASK).is_some_and(|label| *label == task.to_string())
+}
+
 /// The labels of the container of a task that this process starts.
 pub(crate) fn labels(record: &TaskRecord) -> BTreeMap<String, String> {
     let (own, lifetime) = (ProcessIdentity::own(), record.lifetime);

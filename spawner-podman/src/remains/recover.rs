@@ -8,7 +8,7 @@ use spawner_core::journal::{Account, Journal, Whose};
 use spawner_core::{Error, ErrorKind, Exit, Result, TaskRecord, Teardown};
 use tokio::time::Instant;
 
-use super::labels::TASK;
+use super::labels::is_of;
 use crate::config::PodmanConfig;
 use crate::engine::{Engine, Seen, Status};
 use crate::local::{Local, Traces};
@@ -110,8 +110,8 @@ async fn ask(account: &Account, traces: &Traces, config: &PodmanConfig) -> Resul
     let engine = Engine::at(&traces.endpoint, config, by).await?;
     let container = if traces.id.is_empty() { &traces.name } else { &traces.id };
     let seen = engine.inspect(container, by).await?;
-    let id = account.opening.record.id.to_string();
-    Ok((engine, seen.filter(|seen| !traces.id.is_empty() || seen.labels.get(TASK) == Some(&id))))
+    let task = account.opening.record.id;
+    Ok((engine, seen.filter(|seen| !traces.id.is_empty() || is_of(task, &seen.labels))))
 }
 
 /// How its main process ended, as far as the engine knows; `None` where it runs, or is about to.

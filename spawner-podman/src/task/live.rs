@@ -14,7 +14,7 @@ use super::counters::Counters;
 use crate::config::PodmanConfig;
 use crate::engine::{Brand, Engine, Seen};
 use crate::local::{Local, Traces};
-use crate::remains::TASK;
+use crate::remains::is_of;
 use spawner_core::carry::{self, Flow};
 
 /// How long an engine may take to make a container. One that was asked for, whose making nobody heard of, and that is
@@ -153,9 +153,8 @@ impl Live {
 
     /// Asks the engine for its container. What has its name and not its label is somebody else's.
     pub(crate) async fn inspect(&self, engine: &Engine, by: Instant) -> Result<Option<Seen>> {
-        let own = self.id.to_string();
         let seen = engine.inspect(&self.container(), by).await?;
-        let seen = seen.filter(|seen| seen.labels.get(TASK) == Some(&own));
+        let seen = seen.filter(|seen| is_of(self.id, &seen.labels));
         if let Some(seen) = &seen {
             self.learn(|traces| traces.id.clone_from(&seen.id));
         }

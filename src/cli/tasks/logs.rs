@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use spawner::journal::Account;
 use spawner::{Backends, Error};
 
-use super::target::{self, called};
-use super::{asked, records};
+use super::asked;
+use super::records::{self, called};
+use super::target;
 use crate::cli::args::LogsOptions;
 use crate::cli::failure::Failure;
 use crate::cli::{status, system};

@@ -14,6 +14,15 @@ pub(super) fn all(backends: &Backends) -> Result<Vec<Found>> {
     Ok(found)
 }
 
+/// Its id, and what people call it.
+pub(super) fn called(account: &Account) -> String {
+    let record = &account.opening.record;
+    match &record.name {
+        Some(name) => format!("{} ({})", record.id, name.escape_debug()),
+        None => record.id.to_string(),
+    }
+}
+
 /// The journal that a record is in.
 pub(super) fn journal_of(account: &Account) -> Journal {
     folder_of(account).map_or_else(Journal::locate, Journal::at)
@@ -26,10 +35,10 @@ fn folder_of(account: &Account) -> Option<&Path> {
 /// Opens a backend that finds the task again: its record says how its engine or host is reached, so any configuration of
 /// its kind will do.
 pub(super) fn open(backends: &Backends, account: &Account) -> Result<Backend> {
-    let kind = &account.opening.kind;
-    let kind = Kind::named(kind).ok_or_else(|| {
-        Error::new(ErrorKind::Unavailable, "open a backend of kind", kind.escape_debug().to_string())
-            .because("this program has none")
+    let kind = Kind::named(&account.opening.kind).ok_or_else(|| {
+        let kind = account.opening.kind.escape_debug();
+        Error::new(ErrorKind::Unavailable, "reach task", called(account))
+            .because(format!("this program has no backend of kind `{kind}`"))
     })?;
     backends.open_kind(kind, Some(&account.opening.record.backend), folder_of(account))
 }

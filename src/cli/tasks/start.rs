@@ -5,8 +5,7 @@ use std::time::Duration;
 use spawner::Backends;
 use spawner::journal::Found;
 
-use super::records;
-use super::target::called;
+use super::records::{self, called};
 use crate::cli::args::StartOptions;
 use crate::cli::failure::Failure;
 use crate::cli::{out, prepare, pull, runtime, say};

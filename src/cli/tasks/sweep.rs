@@ -9,8 +9,8 @@ use spawner::journal::{Account, Found};
 use spawner::{Backends, CleanupOutcome, Fate, Kind, Resource, TaskId};
 
 use self::document::{Document, Swept};
-use super::target::called;
-use super::{Damaged, records};
+use super::Damaged;
+use super::records::{self, called};
 use crate::cli::args::{ReportFormat, SweepOptions};
 use crate::cli::failure::Failure;
 use crate::cli::run::names;

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use spawner::journal::{Account, Found, Whose};
 use spawner::names::instead;
-use spawner::{Backend, Backends, Kind};
+use spawner::{Backend, Backends};
 
-use super::{Damaged, records};
+use super::Damaged;
+use super::records::{self, called};
 use crate::cli::failure::Failure;
 
 /// Fewer digits of an id are too easily those of another one tomorrow.
@@ -50,15 +51,6 @@ fn stem(path: &Path) -> String {
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// Its id, and what people call it.
-pub(super) fn called(account: &Account) -> String {
-    let record = &account.opening.record;
-    match &record.name {
-        Some(name) => format!("{} ({})", record.id, name.escape_debug()),
-        None => record.id.to_string(),
-    }
-}
-
 /// How many tasks are listed to somebody who asked for one that is not there.
 const LISTED: usize = 10;
 
@@ -91,10 +83,6 @@ pub(super) fn open(backends: &Backends, account: &Account) -> Result<Backend, Fa
         }
         Whose::OtherUser => return Err(cannot("it is another user's; ask as that user")),
         Whose::Living | Whose::Dead | Whose::OtherBoot => {}
-    }
-    if Kind::named(&account.opening.kind).is_none() {
-        let kind = account.opening.kind.escape_debug();
-        return Err(cannot(&format!("this program has no backend of kind `{kind}`")));
     }
     Ok(records::open(backends, account)?)
 }

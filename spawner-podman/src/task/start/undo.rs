@@ -9,9 +9,8 @@ use tokio::time::Instant;
 
 use super::{Birth, Made};
 use crate::backend::PodmanSpawner;
-use crate::engine::Seen;
 use crate::local::{Local, Traces};
-use crate::remains::TASK;
+use crate::remains::is_of;
 use crate::task::live::Live;
 
 /// How long an engine may take to say whether it made what it was asked for.
@@ -36,16 +35,11 @@ impl Birth {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE.1),
             }
             let named = self.engine.inspect(&self.wish.name, Instant::now() + LOOK).await;
-            if let Some(seen) = named.ok().flatten().filter(|seen| self.is_own(seen)) {
+            if let Some(seen) = named.ok().flatten().filter(|seen| is_of(self.record.id, &seen.labels)) {
                 self.becomes(Made::Yes(seen.id));
                 return asked.abort();
             }
         }
-    }
-
-    /// Whether a container is this task's: its name may be somebody else's by now.
-    fn is_own(&self, seen: &Seen) -> bool {
-        seen.labels.get(TASK) == Some(&self.record.id.to_string())
     }
 
     /// Ends what came of a start.
@@ -60,7 +54,7 @@ impl Birth {
             Made::Yes(id) => self.engine.inspect(id, Instant::now() + LOOK).await.ok(),
         };
         let seen = match named {
-            Some(seen) => match (seen.filter(|seen| self.is_own(seen)), &made) {
+            Some(seen) => match (seen.filter(|seen| is_of(self.record.id, &seen.labels)), &made) {
                 (None, Made::Unasked | Made::Refused) => {
                     self.discard();
                     return None;

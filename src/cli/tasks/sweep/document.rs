@@ -9,7 +9,7 @@ use spawner::report::CleanupPart;
 use spawner::{CleanupOutcome, TaskRecord, Verdict};
 
 use crate::cli::tasks::Damaged;
-use crate::cli::tasks::target::called;
+use crate::cli::tasks::records::called;
 
 /// What `spawner sweep --format json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
